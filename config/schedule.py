@@ -1,0 +1,30 @@
+"""When what runs. One tick, sent by beat, wakes the sweeps; no job has a schedule of its own in Celery.
+
+Seconds between two runs of a sweep, counted from the start of the last one. A sweep finds what a lost
+message or a dead worker left behind, so these bound how long that can take.
+"""
+
+from config.settings.environment import env
+
+TICK_SECONDS = env.float("TICK_SECONDS", default=5.0)
+DAY = 86_400.0
+
+SWEEP_SECONDS: dict[str, float] = {
+    "closures.assess": TICK_SECONDS,
+    "closures.end_periods": TICK_SECONDS,
+    "closures.settle": TICK_SECONDS,
+    "closures.start_unbinding": TICK_SECONDS,
+    "closures.retry_unbinding": TICK_SECONDS,
+    "closures.finish_unbinding": TICK_SECONDS,
+    "closures.close": TICK_SECONDS,
+    "closures.command_ledger": TICK_SECONDS,
+    "closures.deliver_notices": TICK_SECONDS,
+    "closures.apply_callbacks": TICK_SECONDS,
+    "closures.wake_changed": 2 * TICK_SECONDS,
+    "closures.tell_delays": 600.0,
+    "closures.answer_overdue": 600.0,
+    "closures.expire_restrictions": 60.0,
+    "closures.check_invariants": DAY,
+}
+
+BEAT_SCHEDULE = {"tick": {"task": "closures.tick", "schedule": TICK_SECONDS}}

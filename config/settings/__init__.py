@@ -1,0 +1,1 @@
+"""Settings by place: base is shared; local, test and production say what differs."""

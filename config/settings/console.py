@@ -1,0 +1,150 @@
+"""How the console looks and where its menu leads. What a person may open is decided by permissions alone.
+
+The menu follows the work, not the tables: who opens a page has a job to do. An entry shows when the person
+may read what is behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+FORMAT_MODULE_PATH = ["config.formats"]
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600  # seconds: the language one has chosen outlives the browser
+# Our model calls it staff_no, the sign-in form calls it username: without this axes counts for nobody.
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_LOCKOUT_CALLABLE = "accounts.admin.site.locked_out"
+
+
+def holds(*permissions: str) -> Callable[[HttpRequest], bool]:
+    """Shows an entry to people with any of these permissions."""
+    return lambda request: any(request.user.has_perm(permission) for permission in permissions)
+
+
+def listing(model: str, title: Any, icon: str) -> dict[str, Any]:
+    """The menu entry of one noun (`app.model`), for people who may read it."""
+    app, name = model.split(".")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
+        "permission": holds(f"{app}.view_{name}"),
+    }
+
+
+def guarded(model: str, title: Any, icon: str) -> dict[str, Any]:
+    """A page of an installed app, for those who run or guard the system (accounts.admin.security)."""
+    entry = listing(model, title, icon)
+    return {**entry, "permission": holds("accounts.manage_staff", "accounts.manage_roles")}
+
+
+NAVIGATION = [
+    {
+        "title": _("Work"),
+        "items": [
+            {"title": _("Home"), "icon": "home", "link": reverse_lazy("admin:index")},
+            {
+                "title": _("New request"),
+                "icon": "add_task",
+                "link": reverse_lazy("admin:intake"),
+                "permission": holds("closures.request_closure"),
+            },
+            listing("closures.closureticket", _("Closure tickets"), "assignment"),
+            listing("closures.blocker", _("Blockers"), "block"),
+            listing("closures.hold", _("Holds"), "front_hand"),
+            listing("closures.notice", _("Notices"), "mail"),
+        ],
+    },
+    {
+        "title": _("Customers"),
+        "separator": True,
+        "items": [
+            listing("accounts.customer", _("Customers"), "person"),
+            listing("accounts.customeridentity", _("Identities"), "badge"),
+            listing("accounts.creditaccount", _("Credit accounts"), "account_balance_wallet"),
+            listing("accounts.linerestriction", _("Line restrictions"), "lock"),
+            listing("accounts.partneragreement", _("Partner agreements"), "link"),
+            listing("accounts.lenderrelationship", _("Lender relationships"), "handshake"),
+        ],
+    },
+    {
+        "title": _("Products and law"),
+        "separator": True,
+        "items": [
+            listing("accounts.creditproduct", _("Credit products"), "credit_card"),
+            listing("accounts.lender", _("Lenders"), "account_balance"),
+            listing("accounts.regulation", _("Regulations"), "gavel"),
+            listing("accounts.workcalendarday", _("Work calendar"), "calendar_month"),
+            listing("closures.noticetemplate", _("Notice templates"), "draft"),
+        ],
+    },
+    {
+        "title": _("Machine"),
+        "separator": True,
+        "items": [
+            listing("closures.unbindtask", _("Unbinding tasks"), "link_off"),
+            listing("closures.unbindattempt", _("Attempts"), "sync_alt"),
+            listing("closures.ledgercommand", _("Ledger commands"), "terminal"),
+            listing("closures.partnercallback", _("Partner callbacks"), "call_received"),
+            listing("closures.sweep", _("Sweeps"), "autorenew"),
+            listing("closures.invariantcheck", _("Invariant checks"), "verified"),
+        ],
+    },
+    {
+        "title": _("Staff and audit"),
+        "separator": True,
+        "items": [
+            listing("accounts.user", _("Staff"), "groups"),
+            listing("accounts.refusedaction", _("Refused actions"), "do_not_disturb_on"),
+            listing("accounts.identityreveal", _("Revealed identities"), "visibility"),
+            guarded("otp_totp.totpdevice", _("Second factors"), "phonelink_lock"),
+            guarded("axes.accessattempt", _("Lock-outs"), "lock_clock"),
+            guarded("axes.accessfailurelog", _("Failed sign-ins"), "gpp_bad"),
+        ],
+    },
+]
+
+UNFOLD = {
+    "SITE_TITLE": _("Credit closing desk"),
+    "SITE_HEADER": _("Credit closing desk"),
+    "SITE_URL": None,
+    "SITE_SYMBOL": "task_alt",
+    "SHOW_LANGUAGES": True,
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    "DASHBOARD_CALLBACK": "closures.admin.home.dashboard",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("console/favicon.svg")}
+    ],
+    "STYLES": [lambda request: static("console/console.css")],
+    # Names of pages only: searching rows from here would go round the rule that a person is found by an
+    # exact number, and costs a scan of every table.
+    "COMMAND": {"search_models": False, "show_history": False},
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "show_all_applications": False,
+        "navigation": NAVIGATION,
+    },
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254.604)",
+            "100": "oklch(93.2% .032 255.585)",
+            "200": "oklch(88.2% .059 254.128)",
+            "300": "oklch(80.9% .105 251.813)",
+            "400": "oklch(70.7% .165 254.624)",
+            "500": "oklch(62.3% .214 259.815)",
+            "600": "oklch(54.6% .245 262.881)",
+            "700": "oklch(48.8% .243 264.376)",
+            "800": "oklch(42.4% .199 265.638)",
+            "900": "oklch(37.9% .146 265.522)",
+            "950": "oklch(28.2% .091 267.935)",
+        },
+    },
+}
