@@ -1,0 +1,1 @@
+"""People and what they hold. Knows nothing of closures."""

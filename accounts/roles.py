@@ -1,0 +1,138 @@
+"""The roles of SPEC §7: which group may do what. The table below is the whole truth; migrate applies it.
+
+A permission is `app.codename`. `view` stands for reading every registered model of both apps.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from django.utils.translation import gettext_lazy as _
+
+
+class Role(StrEnum):
+    """The name of the group is the value; its label is translated."""
+
+    AGENT = "agent"
+    REVIEWER = "reviewer"
+    LEAD = "compliance_lead"
+    RISK = "risk_officer"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
+    SECURITY = "security_officer"
+
+
+LABELS = {
+    Role.AGENT: _("Customer-service agent"),
+    Role.REVIEWER: _("Compliance reviewer"),
+    Role.LEAD: _("Compliance lead"),
+    Role.RISK: _("Risk officer"),
+    Role.OPERATOR: _("Operator"),
+    Role.AUDITOR: _("Auditor"),
+    Role.ADMINISTRATOR: _("System administrator"),
+    Role.SECURITY: _("Security officer"),
+}
+
+BUSINESS_ROLES = frozenset({Role.AGENT, Role.REVIEWER, Role.LEAD, Role.RISK, Role.OPERATOR})
+
+# Models whose rows show a customer or his money; the operator reads none of them.
+CUSTOMER_MODELS = ("accounts.customer", "accounts.customeridentity", "accounts.lenderrelationship")
+PRODUCT_MODELS = (
+    "accounts.lender",
+    "accounts.creditproduct",
+    "accounts.regulation",
+    "accounts.workcalendarday",
+)
+ACCOUNT_MODELS = ("accounts.creditaccount", "accounts.linerestriction", "accounts.partneragreement")
+CASE_MODELS = (
+    "closures.closureticket",
+    "closures.blocker",
+    "closures.hold",
+    "closures.unbindtask",
+    "closures.unbindattempt",
+    "closures.ledgercommand",
+    "closures.notice",
+)
+MACHINE_MODELS = (
+    "closures.unbindtask",
+    "closures.unbindattempt",
+    "closures.ledgercommand",
+    "closures.sweep",
+    "closures.partnercallback",
+    "closures.invariantcheck",
+)
+STAFF_MODELS = ("accounts.user", "accounts.refusedaction", "accounts.identityreveal")
+
+VIEWS: dict[Role, tuple[str, ...]] = {
+    Role.AGENT: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS,
+    Role.REVIEWER: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS,
+    Role.LEAD: CUSTOMER_MODELS
+    + PRODUCT_MODELS
+    + ACCOUNT_MODELS
+    + CASE_MODELS
+    + ("closures.noticetemplate", "closures.invariantcheck", "accounts.refusedaction"),
+    Role.RISK: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS,
+    Role.OPERATOR: MACHINE_MODELS
+    + ("accounts.creditproduct", "accounts.workcalendarday", "closures.noticetemplate"),
+    Role.AUDITOR: CUSTOMER_MODELS
+    + PRODUCT_MODELS
+    + ACCOUNT_MODELS
+    + CASE_MODELS
+    + MACHINE_MODELS
+    + STAFF_MODELS
+    + ("closures.noticetemplate",),
+    Role.ADMINISTRATOR: ("accounts.user", "accounts.workcalendarday"),
+    Role.SECURITY: STAFF_MODELS,
+}
+
+RIGHTS: dict[Role, tuple[str, ...]] = {
+    Role.AGENT: (
+        "closures.request_closure",
+        "closures.withdraw_closure",
+        "closures.place_hold",
+        "closures.search_customer",
+    ),
+    Role.REVIEWER: (
+        "closures.decide_closure",
+        "closures.place_hold",
+        "closures.lift_hold",
+        "closures.cancel_closure",
+        "closures.see_silent_holds",
+        "closures.search_customer",
+        "accounts.reveal_identity",
+        "closures.enter_letter_proof",
+    ),
+    Role.LEAD: (
+        "closures.decide_closure",
+        "closures.decide_adverse_closure",
+        "closures.request_policy_closure",
+        "closures.place_hold",
+        "closures.lift_hold",
+        "closures.cancel_closure",
+        "closures.waive",
+        "closures.see_silent_holds",
+        "closures.search_customer",
+        "closures.enter_letter_proof",
+        "accounts.reveal_identity",
+        "accounts.edit_product",
+        "accounts.edit_regulation",
+        "accounts.edit_calendar",
+    ),
+    Role.RISK: (
+        "closures.request_risk_closure",
+        "closures.place_hold",
+        "closures.see_silent_holds",
+        "closures.search_customer",
+        "accounts.restrict_line",
+    ),
+    Role.OPERATOR: (
+        "closures.revive_task",
+        "closures.give_evidence",
+        "closures.confirm_evidence",
+        "closures.run_sweep",
+    ),
+    Role.AUDITOR: ("closures.see_silent_holds",),
+    Role.ADMINISTRATOR: ("accounts.manage_staff", "accounts.edit_calendar"),
+    Role.SECURITY: ("accounts.manage_roles",),
+}

@@ -1,0 +1,1 @@
+"""Reads on people, products, regulations and the calendar."""

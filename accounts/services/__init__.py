@@ -1,0 +1,1 @@
+"""Use-cases on people and what they hold."""
