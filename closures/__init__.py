@@ -1,0 +1,1 @@
+"""The process that closes credit products, layer by layer (DESIGN §1)."""

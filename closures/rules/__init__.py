@@ -1,0 +1,1 @@
+"""Pure rules: facts in, verdict (codes, numbers) out. No Django, no clock, no input or output."""
