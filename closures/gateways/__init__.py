@@ -1,0 +1,1 @@
+"""Everything that leaves the process: partners, the core ledger, the notice channels."""

@@ -1,0 +1,1 @@
+"""Partners who hold agreements: one protocol (base), one registry, one file per way of reaching them."""
