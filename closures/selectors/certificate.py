@@ -1,0 +1,38 @@
+"""The certified facts of a closed ticket as a page prints them: codes become words, moments become local."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.utils.timezone import localtime
+from django.utils.translation import get_language
+
+from accounts.models import AgreementKind
+from closures.models import UnbindTask
+from closures.models.tickets import Reason
+
+
+def shown(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts in the active language. The hash stays that of the facts themselves."""
+    chinese = (get_language() or "").startswith("zh")
+    return {
+        **facts,
+        "brand": facts["brand"] if chinese else facts["brand_en"],
+        "reason": Reason(facts["reason"]).label,
+        "requested_at": local(facts["requested_at"]),
+        "closed_at": local(facts["closed_at"]),
+        "agreements": [
+            {
+                **agreement,
+                "kind": AgreementKind(agreement["kind"]).label,
+                "result": UnbindTask.State(agreement["result"]).label,
+                "since": local(agreement["since"]),
+            }
+            for agreement in facts["agreements"]
+        ],
+    }
+
+
+def local(moment: str) -> str:
+    return localtime(datetime.fromisoformat(moment)).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,143 @@
+"""History's reasons in the reader's words. Machines write fixed phrases and codes, people their own text.
+
+A phrase that is not known is shown as it stands: it is somebody's own text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.utils.translation import gettext as translate
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+
+from accounts.selectors import actors
+from closures.models import Blocker, LedgerCommand
+from closures.models.notices import NoticeChannel, NoticeKind
+from closures.models.tickets import Reason
+
+# The phrases that services give to `move` and `save_as`. A guard compares them with the services' source.
+PHRASES = (
+    gettext_noop("a fresh read found money"),
+    gettext_noop("all unbound"),
+    gettext_noop("answer date"),
+    gettext_noop("answered"),
+    gettext_noop("blockers found"),
+    gettext_noop("changed"),
+    gettext_noop("cured"),
+    gettext_noop("evidence confirmed"),
+    gettext_noop("evidence given"),
+    gettext_noop("examined again"),
+    gettext_noop("examined, the approval stands"),
+    gettext_noop("found"),
+    gettext_noop("fresh ledger read"),
+    gettext_noop("ground amended"),
+    gettext_noop("handed over"),
+    gettext_noop("letter"),
+    gettext_noop("nothing blocks"),
+    gettext_noop("nothing is owed either way"),
+    gettext_noop("proved at the partner"),
+    gettext_noop("read back closed"),
+    gettext_noop("spotless"),
+    gettext_noop("still blocked"),
+    gettext_noop("the approval is void"),
+    gettext_noop("the last check found a new agreement"),
+    gettext_noop("the last check found money"),
+    gettext_noop("the notice of closing arrived"),
+    gettext_noop("the partner has no API"),
+    gettext_noop("the period is over"),
+    gettext_noop("the ticket moved on"),
+    gettext_noop("the ticket was cancelled"),
+    gettext_noop("time is over"),
+    gettext_noop("unbinding begins"),
+    gettext_noop("waived"),
+    gettext_noop("withdrawn by the customer"),
+)
+
+# A phrase of which a part is a number or somebody's own text.
+PATTERNS = (
+    (re.compile(r"attempt (?P<n>\d+)"), _("attempt %(n)s")),
+    (re.compile(r"closing (?P<number>CT\w+) ended"), _("closing %(number)s ended")),
+    (re.compile(r"closing (?P<number>CT\w+)"), _("closing %(number)s")),
+    (re.compile(r"cancellation asked: (?P<text>.*)", re.S), _("cancellation asked: %(text)s")),
+    (re.compile(r"notice waiver asked: (?P<text>.*)", re.S), _("notice waiver asked: %(text)s")),
+    (re.compile(r"notice waived: (?P<text>.*)", re.S), _("notice waived: %(text)s")),
+    (re.compile(r"waiver asked: (?P<text>.*)", re.S), _("waiver asked: %(text)s")),
+)
+
+# Codes of the rules (outcomes, deliveries) and of partners.
+CODES: dict[str, Any] = {
+    "ACCEPTED_IS_A_CLAIM": _("accepted; only the partner's status will prove it"),
+    "OUTCOME_UNKNOWN": _("no clear answer: it is asked about before anything is sent again"),
+    "NOTHING_WAS_SENT": _("nothing was sent; tried again later"),
+    "REFUSED": _("definitely refused"),
+    "STATUS_ENDED": _("the partner's status says ended"),
+    "GONE_BY_TWO_KEYS": _("gone by number and by account, while the canary is found"),
+    "NEVER_SEEN_BOUND": _("never seen bound, and not found by two keys"),
+    "STILL_BOUND_MAY_YET_END": _("still bound, but may yet end: asked again"),
+    "STILL_BOUND_SEND_AGAIN": _("still bound after the settle window: sent again with the same key"),
+    "NO_PROOF_YET": _("no proof yet: asked again"),
+    "CALLBACK_ENDED": _("the partner's callback says ended"),
+    "CALLBACK_TO_BE_CHECKED": _("the partner's callback is checked by asking"),
+    "RECORDED_ONLY": _("recorded only"),
+    "ATTEMPTS_USED_UP": _("every attempt is used up"),
+    "TRUTH_CANNOT_BE_HAD": _("the partner's answers contradict each other"),
+    "NOT_POSSIBLE_BY_HAND": _("not possible by hand"),
+    "HANDED_OVER": _("handed over"),
+    "ARRIVED": _("arrived"),
+    "PROVIDER_DOES_NOT_KNOW_IT": _("the provider does not know it: sent again"),
+    "PERHAPS_SENT": _("perhaps sent"),
+    "NOT_DELIVERED": _("not delivered"),
+    "NO_RECEIPT_YET": _("no receipt yet"),
+    "NO_RECEIPT_IN_TIME": _("no receipt in time"),
+    "NO_ARRIVAL_TO_PROVE": _("sent; its arrival need not be proved"),
+    "NO_ADDRESS": _("no address is known"),
+    "IDENTITY_NOT_PROVED": _("identity not proved"),
+    # what became of a callback
+    "NO_TASK": _("it ended an agreement that we have no task for"),
+    "SIGNED_AGAIN": _("signed again after we had ended it"),
+    "NO_NOTICE": _("it names no notice of ours"),
+    "UNKNOWN_EVENT": _("an event of an unknown kind"),
+    # what was heard from a partner
+    "ACCEPTED": _("accepted"),
+    "UNCLEAR": _("no clear answer"),
+    "UNREACHABLE": _("not reached"),
+    "NOT_FOUND": _("not found"),
+    "ALREADY_ENDED": _("already ended"),
+    "BOUND": _("bound"),
+    "ENDED": _("ended"),
+    "UNREADABLE": _("not readable"),
+}
+LABELS = {str(value): label for value, label in (*Reason.choices, *Blocker.Code.choices)}
+BY_CHANNEL = re.compile(rf"({'|'.join(NoticeKind.values)}) by ({'|'.join(NoticeChannel.values)})")
+VERB = re.compile(rf"({'|'.join(LedgerCommand.Verb.values)}) \S+")
+
+
+def why(reason: str | None) -> str:
+    """A reason as history holds it, in the active language."""
+    text = (reason or "").strip()
+    if not text:
+        return ""
+    if text in PHRASES:
+        return translate(text)
+    for pattern, template in PATTERNS:
+        if found := pattern.fullmatch(text):
+            return str(template) % found.groupdict()
+    if found := BY_CHANNEL.fullmatch(text):
+        kind, channel = NoticeKind(found[1]).label, NoticeChannel(found[2]).label
+        return translate("%(kind)s, by %(channel)s") % {"kind": kind, "channel": channel}
+    if found := VERB.fullmatch(text):
+        return str(LedgerCommand.Verb(found[1]).label)
+    return heard(actors.why(text))
+
+
+def heard(codes: str) -> str:
+    """What a partner was heard to say: codes of the rules, several of them joined by a stroke."""
+    parts = codes.split("/") if re.fullmatch(r"[A-Z_]+(/[A-Z_]+)*", codes) else [codes]
+    return " / ".join(code(part) for part in parts)
+
+
+def code(value: str) -> str:
+    """One code as a phrase; a partner's own code stays what it is."""
+    return str(CODES.get(value) or LABELS.get(value) or value)

@@ -1,0 +1,319 @@
+"""The work that waits, list by list: bounded queries over open work, oldest or soonest first.
+
+Each list reads at most `SHOWN` rows and counts no further than `CAP`; who sees which is decided by rights.
+A worklist never names a silent hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from accounts.models import RefusedAction, Regulation, User
+from closures.jobs import Job
+from closures.models import (
+    ClosureTicket,
+    InvariantCheck,
+    LedgerCommand,
+    Notice,
+    PartnerCallback,
+    Sweep,
+    UnbindTask,
+)
+from closures.models.notices import NoticeChannel
+from closures.models.tickets import Reason
+
+SHOWN = 6
+CAP = 99
+# A tick that is this many intervals late has stopped, whatever the processes say (PITFALLS: liveness).
+LATE_TICKS = 6
+
+State = ClosureTicket.State
+OWN = Q(reason=Reason.CUSTOMER_REQUEST)
+TICKET = ("account__product", "account__customer", "requested_by")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worklist:
+    """One list for one reader: the first rows, and how many there are up to CAP."""
+
+    code: str
+    rows: list[Any]
+    count: int
+    capped: bool = False
+    # The list page's filters that show the same rows, where it has them.
+    filters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of list: whom it is for, and which rows wait for him. `query(user, now)`."""
+
+    code: str
+    rights: tuple[str, ...]
+    query: Callable[[Any, datetime], QuerySet[Any]]
+    filters: dict[str, str] = field(default_factory=dict)
+
+
+def not_mine(user: Any) -> Q:
+    """Tickets that this person may decide: neither asked for nor edited last by him (SPEC §7)."""
+    asked = Q(requested_by__isnull=True) | ~Q(requested_by=user)
+    edited = Q(last_edited_by__isnull=True) | ~Q(last_edited_by=user)
+    return asked & edited
+
+
+def in_review(user: Any, *, own: bool) -> QuerySet[ClosureTicket]:
+    waiting = ClosureTicket.objects.filter(not_mine(user), OWN if own else ~OWN, state=State.IN_REVIEW)
+    return waiting.select_related(*TICKET).order_by("state_since", "pk")
+
+
+def waivers_to_grant(user: Any, now: datetime) -> QuerySet[ClosureTicket]:
+    asked = ClosureTicket.objects.filter(
+        state=State.NOTICE_PERIOD, notice_waiver_asked_by__isnull=False, notice_waived_by__isnull=True
+    )
+    return asked.exclude(notice_waiver_asked_by=user).select_related(*TICKET).order_by("state_since", "pk")
+
+
+def cancellations_to_agree(user: Any, now: datetime) -> QuerySet[ClosureTicket]:
+    asked = ClosureTicket.objects.filter(
+        state__in=(State.SETTLING, State.UNBINDING, State.CLOSING), cancel_asked_by__isnull=False
+    )
+    return asked.exclude(cancel_asked_by=user).select_related(*TICKET).order_by("state_since", "pk")
+
+
+def undelivered(user: Any, now: datetime) -> QuerySet[ClosureTicket]:
+    """Risk and policy closings whose notice has not arrived: nothing goes on until it has."""
+    told = Q(notice_arrived_at__isnull=False) | Q(notice_waived_by__isnull=False)
+    waiting = ClosureTicket.objects.filter(~OWN, ~told, state=State.NOTICE_PERIOD)
+    return waiting.select_related(*TICKET).order_by("state_since", "pk")
+
+
+def letters(user: Any, now: datetime) -> QuerySet[Notice]:
+    """Registered letters on their way whose proof of arrival somebody has to enter."""
+    sent = Notice.objects.filter(
+        ticket__state=State.NOTICE_PERIOD, channel=NoticeChannel.LETTER, state=Notice.State.SENT
+    )
+    return sent.select_related("ticket").order_by("ticket__state_since", "pk")
+
+
+def blocked(user: Any, now: datetime) -> QuerySet[ClosureTicket]:
+    waiting = ClosureTicket.objects.filter(OWN, state=State.BLOCKED)
+    return waiting.select_related(*TICKET).order_by("answer_due_on", "pk")
+
+
+def unproved(user: Any, now: datetime) -> QuerySet[ClosureTicket]:
+    waiting = ClosureTicket.objects.filter(
+        OWN, state=State.SUBMITTED, identity_level=ClosureTicket.IdentityLevel.NONE
+    )
+    return waiting.select_related(*TICKET).order_by("answer_due_on", "pk")
+
+
+def asked_by_me(user: Any, now: datetime) -> QuerySet[ClosureTicket]:
+    mine = ClosureTicket.objects.filter(requested_by=user, state__in=ClosureTicket.OPEN)
+    return mine.select_related(*TICKET).order_by("-pk")
+
+
+def stuck_tasks(*states: str) -> Callable[[Any, datetime], QuerySet[UnbindTask]]:
+    def query(user: Any, now: datetime) -> QuerySet[UnbindTask]:
+        waiting = UnbindTask.objects.filter(state__in=states)
+        return waiting.select_related("agreement", "ticket").order_by("state_since", "pk")
+
+    return query
+
+
+def task_waivers(user: Any, now: datetime) -> QuerySet[UnbindTask]:
+    asked = UnbindTask.objects.filter(
+        state__in=(UnbindTask.State.DEAD, UnbindTask.State.MANUAL), waiver_asked_by__isnull=False
+    ).exclude(waiver_asked_by=user)
+    return asked.select_related("agreement", "ticket").order_by("state_since", "pk")
+
+
+def evidence_to_confirm(user: Any, now: datetime) -> QuerySet[UnbindTask]:
+    given = UnbindTask.objects.filter(
+        state=UnbindTask.State.MANUAL, evidence_by__isnull=False, confirmed_by__isnull=True
+    ).exclude(evidence_by=user)
+    return given.select_related("agreement", "ticket").order_by("state_since", "pk")
+
+
+def dead_commands(user: Any, now: datetime) -> QuerySet[LedgerCommand]:
+    dead = LedgerCommand.objects.filter(state=LedgerCommand.State.DEAD)
+    return dead.select_related("account", "ticket").order_by("state_since", "pk")
+
+
+def alarms(user: Any, now: datetime) -> QuerySet[PartnerCallback]:
+    return PartnerCallback.objects.filter(outcome=PartnerCallback.Outcome.ALARM).order_by("-pk")
+
+
+def refusals(user: Any, now: datetime) -> QuerySet[RefusedAction]:
+    return RefusedAction.objects.filter(at__gt=now - timedelta(days=7)).order_by("-at", "-pk")
+
+
+def proposals(user: Any, now: datetime) -> QuerySet[Regulation]:
+    waiting = Regulation.objects.filter(state=Regulation.State.PROPOSED).exclude(proposed_by=user)
+    return waiting.order_by("valid_from", "pk")
+
+
+def invited(user: Any, now: datetime) -> QuerySet[User]:
+    return User.objects.filter(state=User.State.INVITED).order_by("pk")
+
+
+def without_role(user: Any, now: datetime) -> QuerySet[User]:
+    here = User.objects.filter(state__in=(User.State.INVITED, User.State.ACTIVE), is_superuser=False)
+    return here.filter(~Exists(Group.objects.filter(user=OuterRef("pk")))).order_by("pk")
+
+
+DECIDE, ADVERSE = "closures.decide_closure", "closures.decide_adverse_closure"
+REQUEST, WAIVE = "closures.request_closure", "closures.waive"
+REVIVE, STAFF = "closures.revive_task", "accounts.manage_staff"
+
+KINDS = (
+    Kind(
+        code="OWN_REVIEW",
+        rights=(DECIDE,),
+        query=lambda user, now: in_review(user, own=True),
+        filters={"state__exact": State.IN_REVIEW, "reason__exact": Reason.CUSTOMER_REQUEST},
+    ),
+    Kind(
+        code="ADVERSE_REVIEW",
+        rights=(ADVERSE,),
+        query=lambda user, now: in_review(user, own=False),
+        filters={"state__exact": State.IN_REVIEW},
+    ),
+    Kind(
+        code="NOTICE_WAIVERS",
+        rights=(WAIVE,),
+        query=waivers_to_grant,
+        filters={"state__exact": State.NOTICE_PERIOD},
+    ),
+    Kind(
+        code="CANCELLATIONS",
+        rights=("closures.cancel_closure",),
+        query=cancellations_to_agree,
+        filters={"state__exact": State.UNBINDING},
+    ),
+    Kind(
+        code="UNDELIVERED",
+        rights=(ADVERSE,),
+        query=undelivered,
+        filters={"state__exact": State.NOTICE_PERIOD},
+    ),
+    Kind(
+        code="LETTERS",
+        rights=("closures.enter_letter_proof",),
+        query=letters,
+        filters={"channel__exact": NoticeChannel.LETTER, "state__exact": Notice.State.SENT},
+    ),
+    Kind(code="TASK_WAIVERS", rights=(WAIVE,), query=task_waivers),
+    Kind(code="PROPOSALS", rights=("accounts.edit_regulation",), query=proposals),
+    Kind(
+        code="BLOCKED",
+        rights=(REQUEST,),
+        query=blocked,
+        filters={"state__exact": State.BLOCKED, "reason__exact": Reason.CUSTOMER_REQUEST},
+    ),
+    Kind(code="UNPROVED", rights=(REQUEST,), query=unproved, filters={"state__exact": State.SUBMITTED}),
+    Kind(
+        code="MY_REQUESTS",
+        rights=(REQUEST, "closures.request_risk_closure", "closures.request_policy_closure"),
+        query=asked_by_me,
+    ),
+    Kind(
+        code="DEAD_TASKS",
+        rights=(REVIVE,),
+        query=stuck_tasks(UnbindTask.State.DEAD),
+        filters={"state__exact": UnbindTask.State.DEAD},
+    ),
+    Kind(
+        code="MANUAL_TASKS",
+        rights=("closures.give_evidence",),
+        query=stuck_tasks(UnbindTask.State.MANUAL),
+        filters={"state__exact": UnbindTask.State.MANUAL},
+    ),
+    Kind(code="EVIDENCE", rights=("closures.confirm_evidence",), query=evidence_to_confirm),
+    Kind(
+        code="UNKNOWN_TASKS",
+        rights=(REVIVE,),
+        query=stuck_tasks(UnbindTask.State.UNKNOWN),
+        filters={"state__exact": UnbindTask.State.UNKNOWN},
+    ),
+    Kind(
+        code="DEAD_COMMANDS",
+        rights=(REVIVE,),
+        query=dead_commands,
+        filters={"state__exact": LedgerCommand.State.DEAD},
+    ),
+    Kind(
+        code="ALARMS",
+        rights=("closures.view_partnercallback",),
+        query=alarms,
+        filters={"outcome__exact": PartnerCallback.Outcome.ALARM},
+    ),
+    Kind(code="REFUSALS", rights=("accounts.view_refusedaction",), query=refusals),
+    Kind(code="INVITED", rights=(STAFF,), query=invited, filters={"state__exact": User.State.INVITED}),
+    Kind(code="WITHOUT_ROLE", rights=("accounts.manage_roles",), query=without_role),
+)
+
+
+def lists_for(user: Any, *, now: datetime) -> list[Worklist]:
+    """Every worklist that this person's rights give him, in the order of the work; empty ones too."""
+    return [
+        read(kind, user=user, now=now) for kind in KINDS if any(user.has_perm(right) for right in kind.rights)
+    ]
+
+
+def read(kind: Kind, *, user: Any, now: datetime) -> Worklist:
+    """One list: a query, and a second that counts only where there is more than is shown."""
+    query = kind.query(user, now)
+    rows = list(query[: SHOWN + 1])
+    count = len(rows) if len(rows) <= SHOWN else query.order_by()[: CAP + 1].count()
+    return Worklist(
+        code=kind.code,
+        rows=rows[:SHOWN],
+        count=min(count, CAP),
+        capped=count > CAP,
+        filters={name: str(value) for name, value in kind.filters.items()},
+    )
+
+
+# --- The machine's pulse ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulse:
+    """Whether the machine runs, and what it found out about itself."""
+
+    ticked_at: datetime | None
+    stopped: bool
+    failing: list[Sweep]
+    checks: list[InvariantCheck]
+
+    @property
+    def broken(self) -> list[InvariantCheck]:
+        return [check for check in self.checks if check.violations]
+
+
+def pulse(*, now: datetime) -> Pulse:
+    """The last tick, sweeps that fail, and each invariant's newest result."""
+    tick = Sweep.objects.filter(job=Job.TICK).first()
+    ticked_at = tick.started_at if tick else None
+    patience = timedelta(seconds=LATE_TICKS * settings.CELERY_BEAT_SCHEDULE["tick"]["schedule"])
+    return Pulse(
+        ticked_at=ticked_at,
+        stopped=ticked_at is None or now - ticked_at > patience,
+        failing=list(Sweep.objects.filter(failures__gt=0).order_by("job")[:SHOWN]),
+        checks=newest_checks(),
+    )
+
+
+def newest_checks() -> list[InvariantCheck]:
+    """The newest result of each invariant, among the last forty results."""
+    newest: dict[int, InvariantCheck] = {}
+    for check in InvariantCheck.objects.order_by("-checked_at", "-pk")[:40]:
+        newest.setdefault(check.number, check)
+    return [newest[number] for number in sorted(newest)]

@@ -1,0 +1,1 @@
+"""Use-cases: each decides (one transaction) or reaches (claim, call, settle); see DESIGN §2."""

@@ -1,0 +1,218 @@
+"""The core ledger: fresh reads that are kept, and commands that are sent once.
+
+A command is a row with its own key, lease and UNKNOWN; it is asked about before it is ever repeated.
+DONE is the ledger's claim: the step that wanted it reads the account back.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from accounts.actors import Actor
+from accounts.models import CreditAccount
+from accounts.tracking import move, save_as
+from closures import jobs
+from closures.failpoints import reach
+from closures.gateways import ledger
+from closures.gateways.errors import Refused, Unclear, Unreachable
+from closures.gateways.ledger import LedgerFacts
+from closures.jobs import Job
+from closures.models import ClosureTicket, LedgerCommand
+from closures.rules import retry
+from closures.rules.deliveries import (
+    CommandAnswer,
+    CommandState,
+    CommandVerdict,
+    command_after_ask,
+    command_after_send,
+)
+from closures.rules.outcomes import Heard, Wait
+
+ACTOR = Actor.job("ledger")
+
+
+def record(account: CreditAccount, facts: LedgerFacts, *, now: datetime) -> bool:
+    """Keep a fresh read as our copy, if it is newer than what we have; returns whether balances changed.
+
+    The caller holds the account's lock. History is written only when a balance differs. A read dated in
+    our future is dated `now`: a ledger's fast clock must not make every later read look old.
+    """
+    as_of = min(facts.as_of, now)
+    if as_of < account.ledger_as_of:
+        return False
+    changed = [f for f in CreditAccount.LEDGER_FIELDS if getattr(account, f) != getattr(facts, f)]
+    account.ledger_as_of = as_of
+    if not changed:
+        account.save(update_fields=["ledger_as_of"])
+        return False
+    for field in changed:
+        setattr(account, field, getattr(facts, field))
+    save_as(account, actor=ACTOR, reason="fresh ledger read", now=now)
+    return True
+
+
+def queue(
+    *,
+    account: CreditAccount,
+    ticket: ClosureTicket | None,
+    verb: LedgerCommand.Verb,
+    actor: Actor,
+    now: datetime,
+) -> LedgerCommand:
+    """A command to the ledger waits to be sent; one of the same verb that is still open is returned instead.
+
+    The key is made once, here, and names ticket or account, verb and its ordinal. The caller holds the
+    account's lock, so two of a kind cannot be queued at once.
+    """
+    same = LedgerCommand.objects.filter(account=account, ticket=ticket, verb=verb)
+    waiting = same.filter(state__in=LedgerCommand.OPEN).first()
+    if waiting is not None:
+        return waiting
+    subject = ticket.number if ticket is not None else account.account_no
+    ordinal = same.count() + 1
+    command = LedgerCommand(
+        account=account,
+        ticket=ticket,
+        verb=verb,
+        state_since=now,
+        due_at=now,
+        key=f"ledger:{subject}:{verb.lower()}:{ordinal}",
+    )
+    save_as(command, actor=actor, reason=f"{verb} {account.account_no}", now=now)
+    jobs.enqueue(Job.COMMAND_LEDGER)
+    return command
+
+
+def run(*, clock: Callable[[], datetime]) -> int:
+    """Every command that is due is sent, or asked about; returns how many. Safe to run anywhere, twice."""
+    due = LedgerCommand.objects.filter(state__in=LedgerCommand.OPEN)
+    return due.drain(clock=clock, handle=lambda command: _handle(command, clock=clock))
+
+
+def _handle(claimed: LedgerCommand, *, clock: Callable[[], datetime]) -> None:
+    if claimed.state == LedgerCommand.State.PENDING:
+        if _older_is_open(claimed):
+            _postpone(claimed, due_at=clock() + settings.RETRY_BASE)
+            return
+        if not _begin(claimed, now=clock()):
+            return
+        reach("ledger.after_claim")
+        heard, code = _send(claimed)
+        reach("ledger.after_call")
+        verdict = _after_send(claimed, heard, code)
+    elif claimed.state == LedgerCommand.State.SENDING:  # its lease lapsed in mid-call: nobody knows
+        verdict = _after_send(claimed, Heard.UNCLEAR, "")
+    else:
+        verdict = command_after_ask(
+            state=CommandState.UNKNOWN,
+            answer=_ask(claimed),
+            settle_window_over=clock() >= claimed.state_since + settings.LATE_EFFECT_WINDOW,
+            attempts=claimed.attempts,
+            limit=settings.UNBIND_ATTEMPT_LIMIT,
+        )
+    _settle(claimed, verdict, now=clock())
+
+
+def _after_send(claimed: LedgerCommand, heard: Heard, code: str) -> CommandVerdict:
+    return command_after_send(
+        state=CommandState.SENDING,
+        heard=heard,
+        attempts=claimed.attempts,
+        limit=settings.UNBIND_ATTEMPT_LIMIT,
+        partner_code=code,
+    )
+
+
+def _postpone(claimed: LedgerCommand, *, due_at: datetime) -> None:
+    """Nothing was tried: the row goes back without having used an attempt."""
+    mine = LedgerCommand.objects.filter(pk=claimed.pk, lease_token=claimed.lease_token)
+    mine.update(lease_token="", lease_until=None, due_at=due_at, attempts=F("attempts") - 1)
+
+
+def _older_is_open(command: LedgerCommand) -> bool:
+    """Commands on one account go out in the order they were given: an unfreeze never overtakes a freeze."""
+    return LedgerCommand.objects.filter(
+        account=command.account_id, pk__lt=command.pk, state__in=LedgerCommand.OPEN
+    ).exists()
+
+
+@transaction.atomic(durable=True)
+def _begin(claimed: LedgerCommand, *, now: datetime) -> bool:
+    row = LedgerCommand.objects.select_for_update(of=("self",)).get(pk=claimed.pk)
+    if not row.held(claimed) or row.state != LedgerCommand.State.PENDING:
+        return False
+    move(row, "send", actor=ACTOR, reason=f"attempt {row.attempts}", now=now)
+    return True
+
+
+def _send(command: LedgerCommand) -> tuple[Heard, str]:
+    try:
+        ledger.command(account_no=command.account.account_no, verb=command.verb, key=command.key)
+    except Unreachable:
+        return Heard.UNREACHABLE, ""
+    except Refused as refused:
+        return Heard.REFUSED, refused.code
+    except Unclear:
+        return Heard.UNCLEAR, ""
+    return Heard.ACCEPTED, ""
+
+
+def _ask(command: LedgerCommand) -> CommandAnswer:
+    try:
+        done = ledger.ask(key=command.key)
+    except (Unreachable, Unclear, Refused):
+        return CommandAnswer.UNREADABLE
+    return CommandAnswer.EXECUTED if done else CommandAnswer.NOT_KNOWN
+
+
+MOVES = {"DONE": "finish", "UNKNOWN": "lose_sight", "PENDING": "put_back", "DEAD": "give_up"}
+FOLLOW_UPS = {
+    ClosureTicket.State.SETTLING: Job.SETTLE,
+    ClosureTicket.State.CLOSING: Job.CLOSE,
+}
+
+
+@transaction.atomic(durable=True)
+def _settle(claimed: LedgerCommand, verdict: CommandVerdict, *, now: datetime) -> None:
+    ticket = _locked_ticket(claimed)
+    row = LedgerCommand.objects.select_for_update(of=("self",)).get(pk=claimed.pk)
+    if not row.held(claimed):
+        return  # somebody else has taken over; what we heard he will hear by asking
+    row.release(due_at=due_after(verdict.wait, attempts=row.attempts, now=now))
+    if verdict.next_state == row.state:
+        row.save(update_fields=["lease_token", "lease_until", "due_at"])
+        return
+    code = verdict.partner_code or verdict.dead_reason
+    values = {"reason_code": str(code)} if verdict.next_state == LedgerCommand.State.DEAD else {}
+    move(row, MOVES[verdict.next_state], actor=ACTOR, reason=str(code or "answered"), now=now, **values)
+    if ticket is not None and ticket.state in FOLLOW_UPS:
+        ClosureTicket.objects.filter(pk=ticket.pk).update(due_at=now)
+        jobs.enqueue(FOLLOW_UPS[ClosureTicket.State(ticket.state)])
+
+
+def due_after(wait: Wait, *, attempts: int, now: datetime) -> datetime | None:
+    """When a row is looked at again after such a verdict; None for the end or a person's turn."""
+    match wait:
+        case Wait.NONE:
+            return None
+        case Wait.NOW:
+            return now
+        case Wait.SETTLE_WINDOW:
+            return now + min(settings.LATE_EFFECT_WINDOW, settings.RETRY_BASE)
+        case Wait.RECEIPT_DEADLINE:
+            return now + settings.RECEIPT_WAIT
+    return now + retry.delay(
+        attempt=attempts, base=settings.RETRY_BASE, cap=settings.RETRY_CAP, random=random.random
+    )
+
+
+def _locked_ticket(command: LedgerCommand) -> ClosureTicket | None:
+    if command.ticket_id is None:
+        return None
+    return ClosureTicket.objects.select_for_update(of=("self",)).get(pk=command.ticket_id)

@@ -1,0 +1,235 @@
+"""The one door by which a closing is asked for, and the customer's way back out of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
+
+from accounts.actors import Actor, ActorKind
+from accounts.decisions import decision
+from accounts.models import CreditAccount, CreditProduct
+from accounts.selectors import calendar, regulations
+from accounts.tracking import NotPermitted, move, save_as
+from closures import jobs
+from closures.errors import ClosureError
+from closures.jobs import Job
+from closures.models import ClosureTicket
+from closures.models.notices import NoticeKind
+from closures.models.numbers import new_number
+from closures.models.tickets import Reason
+from closures.rules.deadlines import CalendarMissing, add_working_days, china_date
+from closures.services import notices, restrictions
+
+ANSWER_RULE = "ANSWER_DUE"
+LONGEST_WAY = timedelta(days=120)  # far beyond 15 working days over any holiday
+RIGHTS = {
+    Reason.CUSTOMER_REQUEST: "closures.request_closure",
+    Reason.RISK_CONTROL: "closures.request_risk_closure",
+    Reason.POLICY: "closures.request_policy_closure",
+}
+
+
+class AlreadyRequested(ClosureError):
+    code = "already_requested"
+    template = _("Account {account} already has open ticket {number} ({state}). Use that one.")
+
+
+class AlreadyClosed(ClosureError):
+    code = "already_closed"
+    template = _("Account {account} is already closed; there is nothing left to close.")
+
+
+class KeyReused(ClosureError):
+    code = "key_reused"
+    template = _("This idempotency key was used for another request. Send a new key.")
+
+
+class EffectsNotAccepted(ClosureError):
+    code = "effects_not_accepted"
+    template = _("The customer has not accepted the present effects of closing (version {version}).")
+
+
+class GroundMissing(ClosureError):
+    code = "ground_missing"
+    template = _("Say on what ground the lender closes this account.")
+
+
+class CalendarIncomplete(ClosureError):
+    code = "calendar_incomplete"
+    template = _("The work calendar does not know {day}. Have the calendar loaded; no due date is guessed.")
+
+
+class NotTheirAccount(ClosureError):
+    code = "not_their_account"
+    template = _("This request belongs to another customer.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """The ticket, and whether this call made it or an earlier one with the same key did."""
+
+    ticket: ClosureTicket
+    replayed: bool = False
+
+
+def disclosure_version(product: CreditProduct) -> str:
+    """What the customer accepts: the product's texts at one version, under one agreement."""
+    return f"{product.code}/{product.version}/{product.agreement_version}"
+
+
+@decision
+def request_closure(
+    *,
+    account_id: int,
+    reason: Reason,
+    channel: ClosureTicket.Channel,
+    actor: Actor,
+    now: datetime,
+    ground: str = "",
+    identity_level: ClosureTicket.IdentityLevel = ClosureTicket.IdentityLevel.NONE,
+    accepted_disclosure: str = "",
+    idempotency_key: str | None = None,
+) -> Received:
+    """One open ticket exists for the account, SUBMITTED, with its answer date and the policy pinned.
+
+    Safe to repeat with the same `idempotency_key`: the first answer again. Of many requests at once for an
+    account exactly one is accepted. `accepted_disclosure` is the version the customer saw and accepted,
+    needed where the customer asks; `ground` is needed where the lender does.
+
+    Raises: NotPermitted and every refusal above.
+    Source: SPEC §3; App 违法违规收集使用个人信息行为认定方法 六(三) for the answer date.
+    """
+    account = CreditAccount.objects.select_for_update(of=("self",)).get(pk=account_id)
+    _check_right(account, Reason(reason), actor)
+    digest = _digest(account_id, reason, channel, ground, identity_level, accepted_disclosure)
+    if idempotency_key and (earlier := _earlier(idempotency_key, digest)):
+        return Received(ticket=earlier, replayed=True)
+    own, ground = reason == Reason.CUSTOMER_REQUEST, ground.strip()
+    _check_account(account)
+    _check_ground(own, ground)
+    ticket = ClosureTicket(
+        number=new_number(now),
+        account=account,
+        reason=reason,
+        channel=channel,
+        ground=ground,
+        state_since=now,
+        requested_at=now,
+        requested_by=actor.user,
+        idempotency_key=idempotency_key or None,
+        request_digest=digest,
+        identity_level=identity_level if own else ClosureTicket.IdentityLevel.NOT_NEEDED,
+        policy=policy_of(account.product),
+        due_at=now,
+        **(_promised(account, accepted=accepted_disclosure, now=now) if own else {}),
+    )
+    _keep(ticket, actor=actor, reason=ground or str(reason), now=now)
+    if own:
+        notices.queue(ticket=ticket, kind=NoticeKind.RECEIVED, actor=actor, now=now)
+    jobs.enqueue(Job.ASSESS)
+    return Received(ticket=ticket)
+
+
+@decision
+def withdraw(*, ticket_id: int, actor: Actor, now: datetime) -> ClosureTicket:
+    """The customer's request is withdrawn and the line is free of this cause.
+
+    A withdrawal that races the start of unbinding ends in exactly one of the two: both need the ticket's
+    lock and a state that the other takes away.
+
+    Raises: NotPermitted, NotTheirAccount, NotPossible (unbinding has begun, not an own request, ended).
+    """
+    ticket = ClosureTicket.objects.lock(ticket_id)
+    if actor.kind is ActorKind.CUSTOMER and actor.customer_id != ticket.account.customer_id:
+        raise NotTheirAccount
+    move(ticket, "withdraw", actor=actor, reason="withdrawn by the customer", now=now)
+    restrictions.lift_for(ticket, actor=actor, now=now)
+    notices.cancel_pending(ticket, actor=actor, now=now)
+    notices.queue(ticket=ticket, kind=NoticeKind.WITHDRAWN, actor=actor, now=now)
+    return ticket
+
+
+def _promised(account: CreditAccount, *, accepted: str, now: datetime) -> dict[str, Any]:
+    """What the customer has accepted, and by when he has an answer. Raises EffectsNotAccepted."""
+    version = disclosure_version(account.product)
+    if accepted != version:
+        raise EffectsNotAccepted(version=version)
+    return {"disclosure_version": version, "disclosure_accepted_at": now, **answer_date(now)}
+
+
+def policy_of(product: CreditProduct) -> dict[str, Any]:
+    """The closing policy in force, JSON-ready, durations in seconds; pinned on the ticket at intake."""
+    return {
+        "product_version": product.version,
+        "cooling_off_seconds": int(product.cooling_off.total_seconds()),
+        "notice_lead_seconds": int(product.notice_lead.total_seconds()),
+        "settle_window_seconds": int(product.settle_window.total_seconds()),
+        "straight_through": product.straight_through,
+        "sampling_percent": product.sampling_percent,
+    }
+
+
+def answer_date(now: datetime) -> dict[str, Any]:
+    """When a customer must have an answer, with the rule and the calendar it was counted by."""
+    received_on = china_date(moment=now)
+    rule = regulations.in_force(ANSWER_RULE, on=received_on)
+    days = int(rule.value)
+    span = calendar.working_days(received_on, received_on + LONGEST_WAY)
+    try:
+        due_on = add_working_days(received_on=received_on, n=days, is_working=span.is_working)
+    except CalendarMissing as missing:
+        raise CalendarIncomplete(day=missing.day) from missing
+    return {"answer_due_on": due_on, "answer_rule": rule, "answer_calendar": span.up_to(due_on).version}
+
+
+def _check_right(account: CreditAccount, reason: Reason, actor: Actor) -> None:
+    if actor.kind is ActorKind.STAFF:
+        if not (actor.user and actor.user.has_perm(RIGHTS[reason])):
+            raise NotPermitted(move=_("Request a closing"))
+    elif actor.kind is ActorKind.CUSTOMER:
+        if reason != Reason.CUSTOMER_REQUEST or actor.customer_id != account.customer_id:
+            raise NotTheirAccount
+    else:  # no machine asks for a closing: a named person does (PIPL 24)
+        raise NotPermitted(move=_("Request a closing"))
+
+
+def _check_account(account: CreditAccount) -> None:
+    if account.line_state == CreditAccount.LineState.CLOSED:
+        raise AlreadyClosed(account=account.account_no)
+    waiting = account.tickets.filter(state__in=ClosureTicket.OPEN).first()
+    if waiting is not None:
+        raise AlreadyRequested(
+            account=account.account_no, number=waiting.number, state=waiting.get_state_display()
+        )
+
+
+def _keep(ticket: ClosureTicket, *, actor: Actor, reason: str, now: datetime) -> None:
+    """Save the new ticket. The account's lock keeps twins apart, but a key may race on another account."""
+    try:
+        with transaction.atomic():
+            save_as(ticket, actor=actor, reason=reason, now=now)
+    except IntegrityError as clash:
+        if not ClosureTicket.objects.filter(idempotency_key=ticket.idempotency_key or "").exists():
+            raise
+        raise KeyReused from clash
+
+
+def _check_ground(own: bool, ground: str) -> None:
+    if not own and not ground:
+        raise GroundMissing
+
+
+def _earlier(key: str, digest: str) -> ClosureTicket | None:
+    earlier = ClosureTicket.objects.filter(idempotency_key=key).first()
+    if earlier is not None and earlier.request_digest != digest:
+        raise KeyReused
+    return earlier
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()

@@ -1,0 +1,50 @@
+"""The tick and the sweeps that only time wakes."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from closures.jobs import Job, wake
+from closures.models import Sweep
+from closures.services import assessment, invariants, restrictions, unbinding
+from closures.tasks.running import task
+
+
+@task(Job.TICK)
+def tick() -> int:
+    """Wake every sweep whose interval has passed. Two ticks at once wake nothing twice."""
+    now = timezone.now()
+    intervals: dict[str, float] = settings.SWEEP_SECONDS  # type: ignore[misc]  # imported into the settings
+    recent = {
+        job
+        for job, started_at in Sweep.objects.values_list("job", "started_at")
+        if started_at and job in intervals and started_at + timedelta(seconds=intervals[job]) > now
+    }
+    due = [Job(name) for name in intervals if name not in recent]
+    return sum(wake(job) for job in due)
+
+
+@task(Job.WAKE_CHANGED)
+def wake_changed() -> int:
+    return assessment.wake_changed(now=timezone.now())
+
+
+@task(Job.ANSWER_OVERDUE)
+def answer_overdue() -> int:
+    return assessment.answer_overdue(now=timezone.now())
+
+
+@task(Job.TELL_DELAYS)
+def tell_delays() -> int:
+    return unbinding.tell_delays(now=timezone.now())
+
+
+@task(Job.EXPIRE_RESTRICTIONS)
+def expire_restrictions() -> int:
+    return restrictions.expire(now=timezone.now())
+
+
+@task(Job.CHECK_INVARIANTS)
+def check_invariants() -> int:
+    return invariants.check(now=timezone.now())
