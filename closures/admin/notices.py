@@ -1,0 +1,112 @@
+"""Notices and their templates: on which rung, in which state, with what proof. The text stays sealed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as translate
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from accounts.admin.base import Dialog, UntrackedAdmin, plain, state_badge
+from accounts.admin.searching import ExactSearch
+from closures.admin import base
+from closures.admin.base import TrackedAdmin
+from closures.admin.forms import ProofForm
+from closures.models import Notice, NoticeTemplate
+from closures.models.notices import NoticeChannel
+from closures.selectors import reasons
+from closures.services import notices
+
+
+def proved(notice: Notice, result: Notice) -> str:
+    text = translate("The letter of ticket %(number)s has arrived (%(proof)s). Next – %(next)s")
+    return text % {
+        "number": notice.ticket.number,
+        "proof": result.proof,
+        "next": base.comes_next(base.fresh(notice.ticket_id)),
+    }
+
+
+PROVE_ARRIVAL = Dialog(
+    name="prove_arrival",
+    label=_("Enter the proof of arrival"),
+    icon="markunread_mailbox",
+    transition="prove_arrival",
+    possible=lambda notice: notice.channel == NoticeChannel.LETTER,
+    call=notices.prove_arrival,
+    target="notice_id",
+    form=ProofForm,
+    done=proved,
+)
+
+
+@admin.register(Notice)
+class NoticeAdmin(ExactSearch, TrackedAdmin):
+    list_display = (
+        "ticket_shown",
+        "kind",
+        "channel",
+        "state_shown",
+        "state_since",
+        "delivered_at",
+        "proof",
+        "reason_shown",
+    )
+    list_filter = ("state", "kind", "channel", "courtesy")
+    search_fields = ("ticket__number", "key")
+    search_help_text = _("The whole ticket number or key.")
+    ordering = ("-pk",)
+    sortable_by = ("state_since",)
+    fields = (
+        "ticket",
+        "kind",
+        "channel",
+        "round",
+        "courtesy",
+        "asks_money",
+        "language",
+        "template_shown",
+        "content_hash",
+        "key",
+        "state_shown",
+        "state_since",
+        "sent_at",
+        "delivered_at",
+        "provider_id",
+        "proof",
+        "reason_shown",
+    )
+    dialogs = (PROVE_ARRIVAL,)
+
+    history_hidden = ("state_since",)  # the row's own moment says the same
+
+    state_shown = state_badge()
+    template_shown = plain("template", description=_("template"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("ticket", "template")
+
+    @display(description=_("ticket"))
+    def ticket_shown(self, notice: Notice) -> str:
+        return notice.ticket.number
+
+    @display(description=_("reason"))
+    def reason_shown(self, notice: Notice) -> str:
+        return reasons.code(notice.reason_code) or "—"
+
+
+@admin.register(NoticeTemplate)
+class NoticeTemplateAdmin(UntrackedAdmin):
+    list_display = ("kind", "channel", "language", "version", "recorded_at")
+    list_filter = ("kind", "channel")
+    ordering = ("kind", "channel", "language", "-version")
+    sortable_by = ()
+    fields = ("kind", "channel", "language", "version", "subject", "body", "digest_shown", "recorded_at")
+
+    @display(description=_("content hash"))
+    def digest_shown(self, template: NoticeTemplate) -> str:
+        return template.digest

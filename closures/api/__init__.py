@@ -1,0 +1,1 @@
+"""What machines call: partners' callbacks. The customers' API comes with its own issue."""
