@@ -1,0 +1,256 @@
+"""Tickets as the console finds them, brought there by the services themselves; no ledger, no partner."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import pii
+from accounts.actors import Actor
+from accounts.models import CreditAccount, Customer, CustomerIdentity, IdentityReveal, User
+from accounts.services import lines
+from accounts.tracking import move, save_as
+from closures.models import (
+    ClosureTicket,
+    Hold,
+    LedgerCommand,
+    Notice,
+    NoticeTemplate,
+    UnbindAttempt,
+    UnbindTask,
+)
+from closures.services import evidence, examination, holds, intake, review
+from tests import factories
+
+MACHINE = Actor.job("assessment")
+PERSON = {
+    "name": "欧阳测试",
+    "id_number": "11010119900307721X",
+    "phone": "13800138000",
+    "email": "ouyang@example.test",
+    "birth_date": "1990-03-07",
+}
+
+
+def identified(customer: Customer, **fields: str) -> CustomerIdentity:
+    """The customer's current identity, sealed as the import seals it."""
+    values = {**PERSON, **fields}
+    sealed = {
+        f"{name}_sealed": pii.seal(value, subject=customer.customer_no, field=name)
+        for name, value in values.items()
+    }
+    return CustomerIdentity.objects.create(
+        customer=customer,
+        id_number_index=pii.blind_index("id_number", values["id_number"]),
+        phone_index=pii.blind_index("phone", values["phone"]),
+        digest="",
+        recorded_at=timezone.now() - timedelta(days=400),
+        **sealed,
+    )
+
+
+def an_account(product: str = "HUABEI", **fields: Any) -> CreditAccount:
+    fields.setdefault("ledger_as_of", timezone.now())
+    account = factories.an_account(product, **fields)
+    identified(account.customer)
+    return account
+
+
+def a_request(
+    account: CreditAccount, *, by: User, reason: str = "CUSTOMER_REQUEST", now: datetime | None = None
+) -> ClosureTicket:
+    own = reason == "CUSTOMER_REQUEST"
+    channel = {"CUSTOMER_REQUEST": "AGENT", "RISK_CONTROL": "RISK", "POLICY": "CAMPAIGN"}[reason]
+    return intake.request_closure(
+        account_id=account.pk,
+        reason=reason,
+        channel=channel,
+        actor=Actor.staff(by),
+        now=now or timezone.now(),
+        ground="" if own else "rule R-7 fired three months in a row",
+        identity_level="AGENT" if own else "NOT_NEEDED",
+        accepted_disclosure=intake.disclosure_version(account.product) if own else "",
+    ).ticket
+
+
+def examined(ticket: ClosureTicket, *, now: datetime | None = None) -> ClosureTicket:
+    """The assessment job has looked: BLOCKED or IN_REVIEW, as the rules say."""
+    now = now or timezone.now()
+    with transaction.atomic():
+        ticket = ClosureTicket.objects.lock(ticket.pk)
+        seen = examination.examine(ticket, now=now)
+        name, why = ("block", "blockers found") if seen.blocked else ("send_to_review", "nothing blocks")
+        return move(ticket, name, actor=MACHINE, reason=why, now=now)
+
+
+def approved(ticket: ClosureTicket, *, by: User, now: datetime | None = None) -> ClosureTicket:
+    return review.approve(
+        ticket_id=ticket.pk,
+        seen_hash=ticket.examined_hash,
+        ground="nothing owed, identity checked",
+        actor=Actor.staff(by),
+        now=now or timezone.now(),
+    )
+
+
+def unbinding(ticket: ClosureTicket, *, now: datetime | None = None) -> ClosureTicket:
+    """Cooling-off is over and every agreement has its task."""
+    from closures.services import unbinding as service  # noqa: PLC0415
+
+    now = now or timezone.now()
+    with transaction.atomic():
+        ticket = ClosureTicket.objects.lock(ticket.pk)
+        ticket.period_ends_at = now - timedelta(seconds=1)
+        save_as(ticket, actor=MACHINE, reason="the test's clock", now=now)
+        move(ticket, "start_unbinding", actor=Actor.job("cooling_off"), reason="the period is over", now=now)
+    service.start(now=now)
+    return ClosureTicket.objects.get(pk=ticket.pk)
+
+
+def dead(
+    task: UnbindTask, *, reason_code: str = "ATTEMPTS_USED_UP", now: datetime | None = None
+) -> UnbindTask:
+    now = now or timezone.now()
+    machine = Actor.job("unbinding")
+    with transaction.atomic():
+        task = UnbindTask.objects.select_for_update().get(pk=task.pk)
+        UnbindAttempt.objects.create(
+            task=task,
+            verb="UNSIGN",
+            fence=1,
+            started_at=now,
+            finished_at=now,
+            heard="UNCLEAR",
+            detail="timeout",
+        )
+        move(task, "send", actor=machine, reason="attempt 1", now=now)
+        move(task, "lose_sight", actor=machine, reason="OUTCOME_UNKNOWN", now=now)
+        task.release(due_at=None)
+        return move(task, "give_up", actor=machine, reason=reason_code, now=now, reason_code=reason_code)
+
+
+def dead_command(ticket: ClosureTicket, *, now: datetime | None = None) -> LedgerCommand:
+    now = now or timezone.now()
+    command = LedgerCommand(
+        account=ticket.account,
+        ticket=ticket,
+        verb="PAY_OUT",
+        state_since=now,
+        key=f"ledger:{ticket.number}:x:9",
+    )
+    save_as(command, actor=Actor.job("ledger"), reason="PAY_OUT x", now=now)
+    return move(
+        command, "give_up", actor=Actor.job("ledger"), reason="REFUSED", now=now, reason_code="REFUSED"
+    )
+
+
+def held(ticket: ClosureTicket, *, kind: str, by: User, ground: str = "order 2026-17") -> Any:
+    return holds.place(
+        ticket_id=ticket.pk, kind=kind, ground=ground, actor=Actor.staff(by), now=timezone.now()
+    )
+
+
+def voided(ticket: ClosureTicket) -> None:
+    """What was approved is no longer there; the ticket is back in review."""
+    with transaction.atomic():
+        row = ClosureTicket.objects.lock(ticket.pk)
+        seen = examination.examine(row, now=timezone.now())
+        assert examination.void_if_changed(row, seen, now=timezone.now())
+
+
+def looked_again(ticket: ClosureTicket) -> None:
+    with transaction.atomic():
+        row = ClosureTicket.objects.lock(ticket.pk)
+        examination.examine(row, now=timezone.now())
+        save_as(row, actor=MACHINE, reason="examined again", now=timezone.now())
+
+
+def closed(ticket: ClosureTicket, *, by: User) -> ClosureTicket:
+    """The stuck task is proved, the hold lifted, the line closed, the certificate issued."""
+    now, machine = timezone.now(), Actor.job("closing")
+    for hold in ticket.holds.filter(state="OPEN"):
+        holds.lift(hold_id=hold.pk, ground="cleared", actor=Actor.staff(by), now=now)
+    for task in ticket.tasks.all():
+        with transaction.atomic():
+            move(task, "revive", actor=Actor.staff(factories.a_user("operator")), reason="again", now=now)
+            move(task, "prove", actor=machine, reason="STATUS_ENDED", now=now)
+            move(task.agreement, "unbind", actor=machine, reason="proved at the partner", now=now)
+    with transaction.atomic():
+        row = ClosureTicket.objects.lock(ticket.pk)
+        move(row, "start_closing", actor=machine, reason="all unbound", now=now)
+        lines.close(account_id=row.account_id, actor=machine, reason=f"closing {row.number}", now=now)
+        facts = evidence.certificate_facts(row, now=now)
+        return move(
+            row,
+            "close",
+            actor=machine,
+            reason="read back closed",
+            now=now,
+            certificate_no=facts["certificate_no"],
+            certificate=facts,
+            certificate_hash=evidence.fingerprint(facts),
+        )
+
+
+def tampered(ticket: ClosureTicket) -> None:
+    """Somebody with the database in hand changes what was certified."""
+    row = ClosureTicket.objects.get(pk=ticket.pk)
+    row.certificate = {**row.certificate, "owed": "1.00"}
+    save_as(row, actor=MACHINE, reason="tampered")
+
+
+def due_today(ticket: ClosureTicket) -> None:
+    row = ClosureTicket.objects.get(pk=ticket.pk)
+    row.answer_due_on = timezone.localdate()
+    save_as(row, actor=MACHINE, reason="the test's clock")
+
+
+def letter_sent(ticket: ClosureTicket) -> Notice:
+    """A registered letter is on its way."""
+    now, machine = timezone.now(), Actor.job("notices")
+    notice = Notice(
+        ticket=ticket,
+        customer=ticket.account.customer,
+        kind="REFUSED",
+        channel="LETTER",
+        language="zh-hans",
+        template=NoticeTemplate.objects.filter(channel="LETTER").first(),
+        key=f"notice:{ticket.number}:refused:1:letter",
+        state_since=now,
+    )
+    save_as(notice, actor=machine, reason="REFUSED by LETTER", now=now)
+    move(notice, "send", actor=machine, reason="attempt 1", now=now)
+    return move(notice, "mark_sent", actor=machine, reason="handed over", now=now, sent_at=now)
+
+
+# --- Looking ---------------------------------------------------------------------------------------
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    client.cookies["django_language"] = "en"
+    return client
+
+
+def page(client: Client, ticket: ClosureTicket) -> str:
+    answer = client.get(reverse("admin:closures_closureticket_change", args=[ticket.pk]))
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def dialog_url(row: Any, name: str) -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{name}", args=[row.pk])
+
+
+def everything() -> dict[str, Any]:
+    """What the database holds that a click could change."""
+    return {
+        model.__name__: list(model.objects.order_by("pk").values())
+        for model in (ClosureTicket, Hold, UnbindTask, Notice, LedgerCommand, IdentityReveal)
+    } | {"history": ClosureTicket.history.count() + Hold.history.count() + UnbindTask.history.count()}

@@ -1,0 +1,67 @@
+"""A world for the stories: a real simulator process, the demo's staff, and every job run right here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from closures.demo import people
+from closures.demo.simulator_control import SimulatorControl
+from closures.demo.world import World, quicken
+from closures.services import (
+    assessment,
+    callbacks,
+    closing,
+    commands,
+    cooling_off,
+    notices,
+    settling,
+    unbinding,
+)
+
+REACHES = (
+    assessment.run,
+    settling.run,
+    unbinding.run,
+    commands.run,
+    notices.deliver,
+    closing.run,
+    callbacks.apply,
+)
+SWEEPS = (assessment.wake_changed, cooling_off.end_periods, unbinding.start, unbinding.finish)
+
+
+def work(clock: Callable[[], datetime] = timezone.now) -> None:
+    """Every job once, in the order a closing passes through them."""
+    for sweep in SWEEPS:
+        sweep(now=clock())
+    for reach in REACHES:
+        reach(clock=clock)
+
+
+@pytest.fixture
+def pace(settings: Any) -> None:
+    """Engineering limits for a story that is watched, not waited for."""
+    settings.RETRY_BASE = timedelta(seconds=0.05)
+    settings.RETRY_CAP = timedelta(seconds=0.2)
+    settings.LATE_EFFECT_WINDOW = timedelta(seconds=0.3)
+    settings.UNBIND_ATTEMPT_LIMIT = 200  # at this pace a story would use up twelve in two seconds
+    settings.FIRST_LOOK = timedelta(0)
+    settings.REASSESS_EVERY = timedelta(seconds=0.1)
+    settings.SETTLE_POLL = timedelta(seconds=0.1)
+
+
+@pytest.fixture
+def world(db: None, pace: None, simulated: SimulatorControl) -> Iterator[World]:
+    people.hire(now=timezone.now())
+    quicken(now=timezone.now())
+    yield World(simulated, work=work, patience=30)
+
+
+@pytest.fixture
+def run_all() -> Callable[[], None]:
+    return work
