@@ -638,7 +638,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='lenderrelationship',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_on__isnull', True), ('retain_until__isnull', True)), models.Q(('ended_on__isnull', False), ('retain_until__gt', models.F('ended_on'))), _connector='OR'), name='relationship_end_keeps_data'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_on__isnull', True), ('retain_until__isnull', True)), models.Q(('ended_on__isnull', False), ('retain_until__gt', models.F('ended_on')), ('retain_until__isnull', False)), _connector='OR'), name='relationship_end_keeps_data'),
         ),
         migrations.AddIndex(
             model_name='linerestriction',

@@ -197,8 +197,13 @@ class LenderRelationship(Tracked):
             ),
             models.CheckConstraint(
                 name="relationship_end_keeps_data",
+                # A CHECK passes NULL: an end without its retention day has to be named.
                 condition=Q(ended_on__isnull=True, retain_until__isnull=True)
-                | Q(ended_on__isnull=False, retain_until__gt=models.F("ended_on")),
+                | Q(
+                    ended_on__isnull=False,
+                    retain_until__isnull=False,
+                    retain_until__gt=models.F("ended_on"),
+                ),
             ),
         ]
 
