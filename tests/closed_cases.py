@@ -68,7 +68,8 @@ def answer_fields(requested_at: datetime) -> dict[str, Any]:
 def a_notice(ticket: ClosureTicket, now: datetime, *, delivered_at: datetime) -> Notice:
     kind, channel = NoticeKind.NOTICE_OF_CLOSING, NoticeChannel.SMS
     notice = Notice(
-        ticket=ticket, customer=ticket.account.customer, kind=kind, channel=channel, language="en",
+        about=ticket.number, ticket=ticket,
+        customer=ticket.account.customer, kind=kind, channel=channel, language="en",
         template=letters.template_for(kind=kind, channel=channel, language="en"), content_hash="0" * 64,
         key=f"notice:{ticket.number}", state=Notice.State.DELIVERED, state_since=now,
         delivered_at=delivered_at,

@@ -110,7 +110,7 @@ def of_command(command: Any, now: datetime) -> Row:
 
 def of_letter(notice: Any, now: datetime) -> Row:
     note = notice.get_kind_display()
-    return Row(what=notice.ticket.number, note=note, when=ago(notice.sent_at, now), url=page_of(notice))
+    return Row(what=notice.about, note=note, when=ago(notice.sent_at, now), url=page_of(notice))
 
 
 def of_alarm(callback: Any, now: datetime) -> Row:

@@ -23,12 +23,11 @@ from closures.services import notices
 
 
 def proved(notice: Notice, result: Notice) -> str:
+    said = {"number": notice.about, "proof": result.proof}
+    if notice.ticket_id is None:
+        return translate("The letter about %(number)s has arrived (%(proof)s).") % said
     text = translate("The letter of ticket %(number)s has arrived (%(proof)s). Next – %(next)s")
-    return text % {
-        "number": notice.ticket.number,
-        "proof": result.proof,
-        "next": base.comes_next(base.fresh(notice.ticket_id)),
-    }
+    return text % {**said, "next": base.comes_next(base.fresh(notice.ticket_id))}
 
 
 PROVE_ARRIVAL = Dialog(
@@ -47,7 +46,7 @@ PROVE_ARRIVAL = Dialog(
 @admin.register(Notice)
 class NoticeAdmin(ExactSearch, TrackedAdmin):
     list_display = (
-        "ticket_shown",
+        "about",
         "kind",
         "channel",
         "state_shown",
@@ -57,11 +56,12 @@ class NoticeAdmin(ExactSearch, TrackedAdmin):
         "reason_shown",
     )
     list_filter = ("state", "kind", "channel", "courtesy")
-    search_fields = ("ticket__number", "key")
-    search_help_text = _("The whole ticket number or key.")
+    search_fields = ("about", "key")
+    search_help_text = _("The whole number of what it is about, or the key.")
     ordering = ("-pk",)
     sortable_by = ("state_since",)
     fields = (
+        "about",
         "ticket",
         "kind",
         "channel",
@@ -89,10 +89,6 @@ class NoticeAdmin(ExactSearch, TrackedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("ticket", "template")
-
-    @display(description=_("ticket"))
-    def ticket_shown(self, notice: Notice) -> str:
-        return notice.ticket.number
 
     @display(description=_("reason"))
     def reason_shown(self, notice: Notice) -> str:

@@ -76,8 +76,15 @@ class Notice(Tracked, QueueRow):
     MACHINE = (State.PENDING, State.SENDING, State.UNKNOWN, State.SENT)
     CLAIMED_WITH = ("customer", "body")
 
+    # The number of what it is about: a ticket, a complaint, a deletion request.
+    about = models.CharField(_("about"), max_length=24)
     ticket = models.ForeignKey(
-        ClosureTicket, verbose_name=_("ticket"), on_delete=models.PROTECT, related_name="notices"
+        ClosureTicket,
+        verbose_name=_("ticket"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="notices",
     )
     customer = models.ForeignKey(
         Customer, verbose_name=_("customer"), on_delete=models.PROTECT, related_name="notices"
@@ -125,9 +132,7 @@ class Notice(Tracked, QueueRow):
                     ]
                 ),
             ),
-            models.UniqueConstraint(
-                name="notice_one_per_rung", fields=["ticket", "kind", "round", "channel"]
-            ),
+            models.UniqueConstraint(name="notice_one_per_rung", fields=["about", "kind", "round", "channel"]),
             models.CheckConstraint(
                 name="notice_delivered_has_its_moment",
                 condition=~Q(state="DELIVERED") | Q(delivered_at__isnull=False),

@@ -96,10 +96,9 @@ def undelivered(user: Any, now: datetime) -> QuerySet[ClosureTicket]:
 
 def letters(user: Any, now: datetime) -> QuerySet[Notice]:
     """Registered letters on their way whose proof of arrival somebody has to enter."""
-    sent = Notice.objects.filter(
-        ticket__state=State.NOTICE_PERIOD, channel=NoticeChannel.LETTER, state=Notice.State.SENT
-    )
-    return sent.select_related("ticket").order_by("ticket__state_since", "pk")
+    matters = Q(ticket__state=State.NOTICE_PERIOD) | Q(ticket__isnull=True)
+    sent = Notice.objects.filter(matters, channel=NoticeChannel.LETTER, state=Notice.State.SENT)
+    return sent.order_by("state_since", "pk")
 
 
 def blocked(user: Any, now: datetime) -> QuerySet[ClosureTicket]:

@@ -78,7 +78,8 @@ def a_notice(state: str, **fields: Any) -> Notice:
         kind="RECEIVED", channel="SMS", language="en", version=999, defaults={"body": "text", "digest": "0"}
     )
     notice = Notice(
-        ticket=ticket, customer=ticket.account.customer, kind="RECEIVED", channel="SMS", language="en",
+        about=ticket.number, ticket=ticket,
+        customer=ticket.account.customer, kind="RECEIVED", channel="SMS", language="en",
         template=template, values={"b": 1, "a": [None, "𠮷"]}, content_hash="0", key=f"k{next(counter)}",
         state=state, state_since=LONG_AGO, due_at=LONG_AGO, delivered_at=LONG_AGO, **fields,
     )  # fmt: skip

@@ -214,6 +214,7 @@ def letter_sent(ticket: ClosureTicket) -> Notice:
     """A registered letter is on its way."""
     now, machine = timezone.now(), Actor.job("notices")
     notice = Notice(
+        about=ticket.number,
         ticket=ticket,
         customer=ticket.account.customer,
         kind="REFUSED",

@@ -69,7 +69,8 @@ def a_task(**fields: Any) -> UnbindTask:
 def a_notice(**fields: Any) -> Notice:
     ticket = a_ticket()
     row = Notice(
-        ticket=ticket, customer=ticket.account.customer, kind="RECEIVED", channel="EMAIL", language="en",
+        about=ticket.number, ticket=ticket,
+        customer=ticket.account.customer, kind="RECEIVED", channel="EMAIL", language="en",
         template=NoticeTemplate.objects.first(), key=f"n{next(counter)}", state_since=NOW, **fields,
     )  # fmt: skip
     return save_as(row, actor=SHIPPED, reason="test")

@@ -269,6 +269,7 @@ def a_task() -> UnbindTask:
 def a_notice() -> Notice:
     ticket = a_ticket()
     row = Notice(
+        about=ticket.number,
         ticket=ticket,
         customer=ticket.account.customer,
         kind="RECEIVED",

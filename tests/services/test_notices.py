@@ -17,7 +17,7 @@ from accounts.tracking import NotPermitted, NotPossible, save_as
 from closures.models import ClosureTicket, Notice
 from closures.models.tickets import Reason
 from closures.services import assessment, cooling_off, intake, notices, review
-from closures.services.notices import NotALetter, ProofMissing
+from closures.services.notices import NotALetter, ProofMissing, delivering
 from tests.factories import SHIPPED, a_person
 from tests.races import at_once, race
 from tests.stage import PERIOD, Stage, refused, seen, written
@@ -257,7 +257,7 @@ def test_a_worker_that_died_in_mid_call_leaves_a_question_not_a_second_message(
     def die(*args: Any, **kwargs: Any) -> Any:
         raise Died
 
-    monkeypatch.setattr(notices, "_settle", die)
+    monkeypatch.setattr(delivering, "_settle", die)
     with pytest.raises(Died):
         notices.deliver(clock=stage.clock)
     monkeypatch.undo()
