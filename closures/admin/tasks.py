@@ -24,7 +24,7 @@ from accounts.admin.searching import ExactSearch
 from closures.admin.base import TrackedAdmin
 from closures.admin.forms import EvidenceForm
 from closures.models import UnbindAttempt, UnbindTask
-from closures.selectors import reasons
+from closures.selectors import health, reasons
 from closures.services import rescue
 
 State = UnbindTask.State
@@ -149,6 +149,7 @@ class UnbindTaskAdmin(ExactSearch, TrackedAdmin):
         "kind",
         "state_shown",
         "state_since",
+        "waits_for",
         "reason_shown",
         "attempts",
         "due_at",
@@ -187,6 +188,11 @@ class UnbindTaskAdmin(ExactSearch, TrackedAdmin):
             **(extra_context or {}),
         }
         return super().change_view(request, object_id, form_url, context)
+
+    @display(description=_("what comes next"))
+    def waits_for(self, task: UnbindTask) -> str:
+        waiting = health.of_task(task)
+        return f"{waiting.whose}: {waiting.sentence}"
 
     @display(description=_("partner"))
     def partner(self, task: UnbindTask) -> str:

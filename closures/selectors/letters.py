@@ -104,7 +104,7 @@ def blocker_lines(ticket: ClosureTicket) -> list[str]:
     A hold that cannot be shown to be harmless is left out, as in `eligibility.visible_to_customer`.
     """
     rows = ticket.blockers.filter(cured_at__isnull=True, severity=Blocker.Severity.BLOCK).order_by("pk")
-    return [texts.blocker_line(row) for row in rows.select_related("hold") if _may_be_read(row)]
+    return [texts.blocker_line(row) for row in rows.select_related("hold") if may_be_read(row)]
 
 
 def agreement_lines(ticket: ClosureTicket) -> list[str]:
@@ -194,7 +194,8 @@ GATHERED: dict[NoticeKind, tuple[Callable[[ClosureTicket, str, datetime], dict[s
 }
 
 
-def _may_be_read(row: Blocker) -> bool:
+def may_be_read(row: Blocker) -> bool:
+    """Whether the customer may know of this blocker: a silent hold's he may not."""
     if row.code == Blocker.Code.OPEN_HOLD:
         return row.hold is not None and row.hold.kind not in Hold.SILENT
     return True
