@@ -7,9 +7,22 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
+from accounts import pii
 from accounts.errors import Refusal
 from accounts.models import RefusedAction
+
+# What people write for each other stands in the open for ever, in histories that nobody may rewrite.
+WRITTEN = ("ground", "reason", "evidence", "proof")
+
+
+class PersonalDataWritten(Refusal):
+    """A number or an address of a person stands in a text that is kept in the open (SPEC §8, 12)."""
+
+    code = "personal_data_written"
+    template = _("Write no ID number, mobile number or e-mail address here: this text is kept for ever.")
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,6 +38,7 @@ def decision(function: Callable[P, R]) -> Callable[P, R]:
     def decide(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             with transaction.atomic():
+                check_written(kwargs)
                 return function(*args, **kwargs)
         except Refusal as refusal:
             if not getattr(refusal, "recorded", False):
@@ -37,6 +51,13 @@ def decision(function: Callable[P, R]) -> Callable[P, R]:
             raise
 
     return decide
+
+
+def check_written(given: dict[str, Any]) -> None:
+    """Raises PersonalDataWritten if a text that would be kept in the open shows personal data."""
+    for name in WRITTEN:
+        if isinstance(text := given.get(name), str) and pii.looks_personal(text):
+            raise PersonalDataWritten
 
 
 def record(refusal: Refusal, *, action: str, facts: dict[str, Any]) -> None:

@@ -16,6 +16,17 @@ class ClosuresConfig(AppConfig):
         from closures import tasks  # noqa: F401, PLC0415
 
         post_migrate.connect(ship_templates, sender=self)
+        release_work_of_leavers()
+
+
+def release_work_of_leavers() -> None:
+    """A person who leaves owns no hold, and nothing he asked for waits for a second person."""
+    from accounts.services import staff  # noqa: PLC0415 - models are ready only now
+    from closures.services import holds, rescue, review  # noqa: PLC0415
+
+    for release in (holds.release_owned, rescue.release_asked, review.release_asked):
+        if release not in staff.on_leave:
+            staff.on_leave.append(release)
 
 
 def ship_templates(**kwargs: Any) -> None:

@@ -41,6 +41,7 @@ class Job(StrEnum):
     APPLY_CALLBACKS = "closures.apply_callbacks"
     WAKE_CHANGED = "closures.wake_changed"
     ANSWER_OVERDUE = "closures.answer_overdue"
+    RECOUNT_ANSWERS = "closures.recount_answers"
     EXPIRE_RESTRICTIONS = "closures.expire_restrictions"
     CHECK_INVARIANTS = "closures.check_invariants"
 

@@ -7,7 +7,7 @@ message or a dead worker left behind, so these bound how long that can take.
 from config.settings.environment import env
 
 TICK_SECONDS = env.float("TICK_SECONDS", default=5.0)
-DAY = 86_400.0
+HOUR = 3_600.0
 
 SWEEP_SECONDS: dict[str, float] = {
     "closures.assess": TICK_SECONDS,
@@ -23,8 +23,9 @@ SWEEP_SECONDS: dict[str, float] = {
     "closures.wake_changed": 2 * TICK_SECONDS,
     "closures.tell_delays": 600.0,
     "closures.answer_overdue": 600.0,
+    "closures.recount_answers": HOUR,
     "closures.expire_restrictions": 60.0,
-    "closures.check_invariants": DAY,
+    "closures.check_invariants": HOUR,
 }
 
 BEAT_SCHEDULE = {"tick": {"task": "closures.tick", "schedule": TICK_SECONDS}}

@@ -6,6 +6,11 @@ from datetime import datetime
 
 import pytest
 from django.utils.timezone import make_aware
+from hypothesis import HealthCheck, settings
+
+# A busy machine stalls; how long one example takes is no law.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("here")
 
 pytest_plugins = ["tests.simulator_process", "tests.smtp_process", "tests.worlds", "tests.stage"]
 pytest_plugins += ["tests.own_database", "tests.workers"]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from closures.demo.simulator_control import SimulatorControl
+from closures.gateways import http
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "local-simulator-secret"
@@ -64,6 +65,9 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorPro
     folder = tmp_path_factory.mktemp("simulator")
     running = start(ledger=folder / "ledger.sqlite3", errors=folder / "stderr")
     yield running
+    for client in http._clients.values():
+        client.close()
+    http._clients.clear()
     assert stop(running) == 0
     assert (folder / "stderr").read_text() == ""
 

@@ -7,6 +7,7 @@ becomes late by itself. The simulator's own clock is always ahead, so a fresh re
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -311,6 +312,14 @@ def refused(refusal: type[Refusal], *rows: Any) -> Iterator[pytest.ExceptionInfo
     assert RefusedAction.objects.count() == count + 1
     assert RefusedAction.objects.latest("pk").code == refusal.code
     assert [seen(row) for row in rows] == before
+
+
+def wait_until(happened: Callable[[], bool], *, patience: float = 10) -> None:
+    """What the simulator does by itself, on the wall clock, has happened."""
+    deadline = time.monotonic() + patience
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
 
 
 @pytest.fixture

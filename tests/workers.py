@@ -41,6 +41,7 @@ LIMITS = {
     "RETRY_BASE_SECONDS": "0.5",
     "RETRY_CAP_SECONDS": "1",
     "LATE_EFFECT_SECONDS": "1",
+    "UNBIND_ATTEMPT_LIMIT": "200",  # at this pace a story that stalls would use up twelve in seconds
 }
 PATIENCE = 60.0  # seconds a test waits for what real workers do
 GENTLE_STOP = 10.0  # seconds a worker gets to end by itself

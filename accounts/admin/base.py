@@ -5,6 +5,7 @@ Changes happen by dialogs (accounts.admin.dialogs), each of them one service cal
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -45,6 +46,13 @@ __all__ = [
     "plain",
     "state_badge",
 ]
+
+# How the filters of Django and Unfold ask: by choice, by being empty, by a range of days or of moments.
+ASKED = (
+    *("", "__exact", "__in", "__isnull", "__isempty", "__gte", "__lt", "__lte", "__id__exact"),
+    *("_from", "_to", "_from_0", "_from_1", "_to_0", "_to_1"),
+)
+TOO_LARGE = re.compile(r"\d{19}")  # no column holds it, and SQLite raises over it
 
 # One word, one colour, whatever the noun. Unfold: info blue, primary, success green, warning orange,
 # danger red, "" grey. A guard walks every state of every model.
@@ -258,8 +266,8 @@ class _Reading(ModelAdmin):
         for entry in self.get_list_filter(request) if request else self.list_filter:
             name = entry[0] if isinstance(entry, tuple | list) else entry
             names.add(name if isinstance(name, str) else name.parameter_name)
-        suffixes = ("", "__exact", "__in", "__isnull", "__gte", "__lt", "__lte", "__id__exact")
-        return any(lookup == name + suffix for name in names for suffix in suffixes)
+        offered = any(lookup == name + suffix for name in names for suffix in ASKED)
+        return offered and not TOO_LARGE.search(str(value))
 
     # Dialogs
 
@@ -315,6 +323,8 @@ class ReadOnlyAdmin(SimpleHistoryAdmin, _Reading):
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET"])
         self._check_visible(request, object_id)
+        if not re.fullmatch(r"[0-9]{1,18}", version_id):
+            raise Http404
         return super().history_form_view(request, object_id, version_id, extra_context)
 
     def set_history_delta_changes(

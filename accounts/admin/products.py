@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.enums import ActionVariant
@@ -124,28 +124,32 @@ class CreditProductAdmin(ReadOnlyAdmin):
                     _("Offer"),
                     icon="storefront",
                     variant=ActionVariant.DEFAULT,
-                    done="%(product)s is on the market.",
+                    done=gettext_noop("%(product)s is on the market."),
                 ),
                 move_dialog(
                     "suspend",
                     _("Suspend"),
                     icon="pause",
                     variant=ActionVariant.WARNING,
-                    done="%(product)s is off the market for now. Its accounts and closings go on.",
+                    done=gettext_noop(
+                        "%(product)s is off the market for now. Its accounts and closings go on."
+                    ),
                 ),
                 move_dialog(
                     "resume",
                     _("Offer again"),
                     icon="play_arrow",
                     variant=ActionVariant.DEFAULT,
-                    done="%(product)s is on the market again.",
+                    done=gettext_noop("%(product)s is on the market again."),
                 ),
                 move_dialog(
                     "withdraw",
                     _("Withdraw from the market"),
                     icon="block",
                     variant=ActionVariant.DANGER,
-                    done="%(product)s has left the market for good. Its accounts and closings go on.",
+                    done=gettext_noop(
+                        "%(product)s has left the market for good. Its accounts and closings go on."
+                    ),
                 ),
             ),
         ),

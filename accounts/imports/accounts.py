@@ -104,10 +104,10 @@ class AccountBatch:
         customers = Customer.objects.filter(customer_no__among={row.customer_no for row in rows}).order_by(
             "pk"
         )
-        self.customers = {c.customer_no: c for c in customers.select_for_update(of=("self",))}
+        self.customers = {c.customer_no: c for c in customers.select_for_update(of=("self",), no_key=True)}
         if changed := [row.account_no for row in rows if row.account_no in known]:
             accounts = CreditAccount.objects.filter(account_no__among=changed).order_by("pk")
-            self.accounts = {a.account_no: a for a in accounts.select_for_update(of=("self",))}
+            self.accounts = {a.account_no: a for a in accounts.select_for_update(of=("self",), no_key=True)}
         number_of = {c.pk: c.customer_no for c in self.customers.values()}
         if not number_of:
             return

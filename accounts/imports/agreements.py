@@ -91,7 +91,7 @@ class AgreementBatch:
             for number, pk, state in accounts.values_list("account_no", "pk", "line_state")
         }
         known = PartnerAgreement.objects.filter(agreement_no__among={row.agreement_no for row in rows})
-        for agreement in known.order_by("pk").select_for_update(of=("self",)):
+        for agreement in known.order_by("pk").select_for_update(of=("self",), no_key=True):
             own = key(agreement.partner, agreement.agreement_no)
             if own not in self.agreements or self.agreements[own].state not in OPEN:
                 self.agreements[own] = agreement

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from django.db import DataError, IntegrityError, reset_queries, transaction
+from django.db import DataError, IntegrityError, OperationalError, reset_queries, transaction
 from django.db.models import Model
 
 from accounts.imports import loading
@@ -20,6 +20,7 @@ from accounts.imports.reading import Damaged, Extract, Line
 from accounts.imports.reasons import Problem, Reason
 from accounts.imports.seen import Seen
 
+DEADLOCK = "40P01"  # PostgreSQL: this transaction was chosen to give way
 BATCH_LINES = 2000  # PERFORMANCE: 2,000-5,000 rows a batch
 
 T = TypeVar("T")
@@ -96,7 +97,7 @@ def _ahead(batches: Iterator[T]) -> Iterator[T]:
             yield batch
 
 
-def _kept(kind: Import, entries: Sequence[Entry[Any]], *, seen: Seen) -> Outcome:
+def _kept(kind: Import, entries: Sequence[Entry[Any]], *, seen: Seen, tries: int = 3) -> Outcome:
     """Keep a batch in one transaction; when the database refuses it, keep its halves, down to one line.
 
     The lines are judged before they are written, so a refusal means that somebody wrote the same rows
@@ -107,6 +108,11 @@ def _kept(kind: Import, entries: Sequence[Entry[Any]], *, seen: Seen) -> Outcome
         with transaction.atomic():
             loading.take_turn()
             return kind.keep(entries, seen=seen)
+    except OperationalError as error:
+        # A worker locks an account before its agreements, an import many at once: they may meet head-on.
+        if getattr(error.__cause__, "sqlstate", "") != DEADLOCK or tries <= 1:
+            raise
+        return _kept(kind, entries, seen=seen, tries=tries - 1)
     except (IntegrityError, DataError) as error:
         if len(entries) == 1:
             logger.warning("line %s was refused by the database: %s", entries[0].line, type(error).__name__)

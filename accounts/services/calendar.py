@@ -71,7 +71,7 @@ def read_days(text: str) -> dict[date, bool]:
     Raises:
         NotACalendar: a column is missing, a line cannot be read, or a date comes twice.
     """
-    rows = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
+    rows = csv.DictReader(io.StringIO(text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")))
     if not {"date", "working"} <= set(rows.fieldnames or ()):
         raise NotACalendar(line=1, why=_("the columns date and working are missing"))
     days: dict[date, bool] = {}

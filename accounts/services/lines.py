@@ -148,7 +148,7 @@ def recompute(*, account_id: int, actor: Actor, reason: str, now: datetime) -> L
 
 
 def locked(account_id: int) -> CreditAccount:
-    return CreditAccount.objects.select_for_update(of=("self",)).get(pk=account_id)
+    return CreditAccount.objects.select_for_update(of=("self",), no_key=True).get(pk=account_id)
 
 
 def follow(account: CreditAccount, *, actor: Actor, reason: str, now: datetime) -> LineChange:
@@ -219,7 +219,11 @@ def expire(*, now: datetime, actor: Actor, limit: int | None = None) -> list[int
 
 def locked_many(account_ids: Collection[int]) -> dict[int, str]:
     """The line state of each account that is not closed, by pk; locked, lowest pk first."""
-    rows = CreditAccount.objects.select_for_update(of=("self",)).filter(pk__in=account_ids).order_by("pk")
+    rows = (
+        CreditAccount.objects.select_for_update(of=("self",), no_key=True)
+        .filter(pk__in=account_ids)
+        .order_by("pk")
+    )
     return {row.pk: row.line_state for row in rows.only("line_state") if row.line_state != LineState.CLOSED}
 
 

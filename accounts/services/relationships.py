@@ -132,7 +132,7 @@ def retention_date(ended_on: date, *, today: date) -> date:
 
 
 def locked(customer_id: int) -> Customer:
-    return Customer.objects.select_for_update(of=("self",)).get(pk=customer_id)
+    return Customer.objects.select_for_update(of=("self",), no_key=True).get(pk=customer_id)
 
 
 def open_accounts(customer: Customer, lender_id: int) -> int:

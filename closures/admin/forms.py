@@ -60,6 +60,12 @@ class EvidenceForm(DialogForm):
     )
 
 
+class SeenEvidenceForm(ReasonForm):
+    """The reason, and the evidence as it was shown."""
+
+    seen_evidence = forms.CharField(widget=forms.HiddenInput, max_length=500, required=False)
+
+
 class ProofForm(DialogForm):
     proof = forms.CharField(
         label=_("Tracking number"),

@@ -44,6 +44,7 @@ JOBS: dict[str, Any] = {
     Job.WAKE_CHANGED: _("examination of what has changed"),
     Job.ANSWER_OVERDUE: _("answers that are due"),
     Job.EXPIRE_RESTRICTIONS: _("expiry of restrictions"),
+    Job.RECOUNT_ANSWERS: _("recount of the answer dates"),
     Job.CHECK_INVARIANTS: _("check of the invariants"),
 }
 INVARIANTS = {
@@ -146,6 +147,7 @@ class SweepAdmin(UntrackedAdmin):
             icon="play_arrow",
             variant=ActionVariant.PRIMARY,
             permission=held_by("closures.run_sweep"),
+            possible=lambda sweep: sweep.job in set(Job),
             call=run_now,
             target="sweep_id",
             form=ConfirmForm,

@@ -11,11 +11,11 @@ from django.utils.translation import gettext as translate
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from accounts.admin.base import Dialog, UntrackedAdmin, plain, state_badge
+from accounts.admin.base import Dialog, UntrackedAdmin, held_by, plain, state_badge
 from accounts.admin.searching import ExactSearch
 from closures.admin import base
 from closures.admin.base import TrackedAdmin
-from closures.admin.forms import ProofForm
+from closures.admin.forms import ConfirmForm, ProofForm
 from closures.models import Notice, NoticeTemplate
 from closures.models.notices import NoticeChannel
 from closures.selectors import reasons
@@ -40,6 +40,22 @@ PROVE_ARRIVAL = Dialog(
     target="notice_id",
     form=ProofForm,
     done=proved,
+)
+
+
+PRINT = Dialog(
+    name="print_letter",
+    label=_("Print the letter"),
+    icon="print",
+    permission=held_by("closures.enter_letter_proof"),
+    possible=lambda notice: notice.channel == NoticeChannel.LETTER and notice.state == Notice.State.SENT,
+    call=notices.print_letter,
+    target="notice_id",
+    form=ConfirmForm,
+    description=_("The text opens here to be printed and posted. It is recorded that you have seen it."),
+    submit=_("Show"),
+    deciding=False,
+    result_template="admin/closures/notice/letter.html",
 )
 
 
@@ -80,7 +96,7 @@ class NoticeAdmin(ExactSearch, TrackedAdmin):
         "proof",
         "reason_shown",
     )
-    dialogs = (PROVE_ARRIVAL,)
+    dialogs = (PRINT, PROVE_ARRIVAL)
 
     history_hidden = ("state_since",)  # the row's own moment says the same
 

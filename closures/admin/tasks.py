@@ -22,7 +22,7 @@ from unfold.enums import ActionVariant
 from accounts.admin.base import Dialog, UntrackedAdmin, held_by, in_states, plain, state_badge
 from accounts.admin.searching import ExactSearch
 from closures.admin.base import TrackedAdmin
-from closures.admin.forms import EvidenceForm
+from closures.admin.forms import EvidenceForm, SeenEvidenceForm
 from closures.models import UnbindAttempt, UnbindTask
 from closures.selectors import health, reasons
 from closures.services import rescue
@@ -85,6 +85,8 @@ DIALOGS = (
         hidden_from=same_person("evidence_by_id"),
         call=rescue.confirm_evidence,
         target="task_id",
+        form=SeenEvidenceForm,
+        initial=lambda task: {"seen_evidence": task.evidence},
         description=lambda task: translate("Evidence given: %(evidence)s") % {"evidence": task.evidence},
         done=says(_("%(agreement)s counts as ended. The closing goes on when all its tasks are done.")),
     ),

@@ -15,7 +15,8 @@ LARGEST = 64 * 1024
 @require_POST
 def receive(request: HttpRequest, partner: str) -> JsonResponse:
     """200 once stored, also the second time; 401 for what is not verified; 413 for what is too large."""
-    if int(request.headers.get("Content-Length") or 0) > LARGEST:
+    length = request.headers.get("Content-Length") or "0"
+    if not length.isdecimal() or int(length) > LARGEST:
         return JsonResponse({"error": "too_large"}, status=413)
     try:
         callbacks.receive(partner=partner, raw=request.body, headers=request.headers, now=timezone.now())

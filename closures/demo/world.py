@@ -32,7 +32,7 @@ from closures.services.intake import disclosure_version
 
 Channel = ClosureTicket.Channel
 Level = ClosureTicket.IdentityLevel
-COOLING_OFF = timedelta(seconds=2)
+COOLING_OFF = timedelta(seconds=4)  # a withdrawal must find time before it ends, on a busy machine too
 
 
 class StoryStuck(AssertionError):

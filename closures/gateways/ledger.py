@@ -14,7 +14,7 @@ from django.utils import timezone
 from closures.gateways import http
 from closures.gateways.errors import Refused, Unclear
 
-ARREARS = re.compile(r"\d{1,3}(\|\d{1,3}){0,119}", re.ASCII)
+ARREARS = re.compile(r"(?=.{1,60}$)\d{1,3}(\|\d{1,3})*", re.ASCII)  # as much as our copy holds
 CLOCKS_DIFFER_BY = timedelta(minutes=5)  # our choice: a fresher "as of" than that is no clock at all
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from closures.gateways.errors import Unclear
 
-MONEY = re.compile(r"\d{1,15}\.\d{2}", re.ASCII)
+MONEY = re.compile(r"\d{1,14}\.\d{2}", re.ASCII)  # as much as our copy holds
 CODE = re.compile(r"[A-Z0-9_]{1,60}", re.ASCII)
 NUMBER = re.compile(r"[\x21-\x7e]{1,100}")
 COUNT_LIMIT = 1_000_000

@@ -72,8 +72,11 @@ class Hold(Tracked):
         indexes = [models.Index(name="hold_open", fields=["ticket"], condition=Q(state="OPEN"))]
 
     def __str__(self) -> str:
-        text = translate("hold %(number)s (%(kind)s) on ticket %(ticket)s")
-        return text % {"number": self.pk, "kind": self.get_kind_display(), "ticket": self.ticket_id}
+        # Without its kind: this is what a refusal says, and who reads refusals may not know of silent holds.
+        return translate("hold %(number)s on ticket %(ticket)s") % {
+            "number": self.pk,
+            "ticket": self.ticket_id,
+        }
 
     # Transitions
 

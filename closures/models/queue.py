@@ -54,16 +54,18 @@ class QueueQuerySet(models.QuerySet[Any]):
         clock: Callable[[], datetime],
         handle: Callable[[Any], None],
         chunk: int = 4,
+        budget: timedelta | None = None,
     ) -> int:
         """Claim due rows a few at a time and handle each, until none is due or the time is used up.
 
         Returns how many were handled. Rows claimed and not begun are given back; a row whose handling raises
         keeps its lease until it lapses, so one poisonous row delays nobody.
         """
+        budget = settings.DRAIN_BUDGET if budget is None else budget
         started, handled = clock(), 0
         while rows := self.claim(now=clock(), limit=chunk):
             for position, row in enumerate(rows):
-                if clock() - started > settings.DRAIN_BUDGET:
+                if clock() - started > budget:
                     self._give_back(rows[position:])
                     return handled
                 try:

@@ -22,48 +22,16 @@ from closures.models.conditions import (
     PERIOD_OVER_OWING,
     PERIOD_OVER_SETTLED,
     SETTLED,
-    facts_changed,
     may_decide,
 )
-from closures.models.queue import QueueQuerySet, QueueRow
+from closures.models.queue import QueueRow
+from closures.models.ticket_queries import TicketQuerySet
 
 
 class Reason(models.TextChoices):
     CUSTOMER_REQUEST = "CUSTOMER_REQUEST", _("customer's request")
     RISK_CONTROL = "RISK_CONTROL", _("risk control")
     POLICY = "POLICY", _("policy change")
-
-
-class TicketQuerySet(QueueQuerySet):
-    def lock(self, pk: int, *, account_id: int | None = None) -> ClosureTicket:
-        """One ticket with its account, both locked, the parent first; the only way services lock a ticket.
-
-        A caller who has seen the ticket knows its account, which never changes, and saves a look.
-        """
-        if account_id is None:
-            account_id = self.values_list("account_id", flat=True).get(pk=pk)
-        accounts = CreditAccount.objects.select_for_update(of=("self",)).select_related("product")
-        account = accounts.get(pk=account_id)
-        ticket = self.select_for_update(of=("self",)).get(pk=pk)
-        ticket.account = account
-        return ticket
-
-    def lock_many(self, wanted: TicketQuerySet, *, limit: int) -> list[ClosureTicket]:
-        """Up to `limit` wanted tickets with their accounts, locked as by `lock`; fewer if some moved on."""
-        pairs = dict(wanted.order_by("pk").values_list("pk", "account_id")[:limit])
-        accounts = CreditAccount.objects.select_for_update(of=("self",)).filter(pk__in=pairs.values())
-        list(accounts.order_by("pk").values_list("pk", flat=True))
-        list(
-            self.select_for_update(of=("self",))
-            .filter(pk__in=pairs)
-            .order_by("pk")
-            .values_list("pk", flat=True)
-        )
-        return list(wanted.filter(pk__in=pairs).order_by("pk"))
-
-    def with_changed_facts(self) -> TicketQuerySet:
-        """Tickets whose account or agreements are newer than what was last examined."""
-        return self.filter(facts_changed())
 
 
 class ClosureTicket(Tracked, QueueRow):
@@ -159,6 +127,9 @@ class ClosureTicket(Tracked, QueueRow):
     )
     answer_calendar = models.CharField(_("calendar version"), max_length=80, blank=True)
 
+    # Why the last read of the core ledger gave nothing; empty once one did
+    ledger_trouble = models.CharField(_("trouble with the ledger"), max_length=40, blank=True)
+
     # What was examined, what was approved, and what has changed since
     examined_as_of = models.DateTimeField(_("examined ledger of"), null=True, blank=True)
     examined_agreement_id = models.BigIntegerField(default=0)
@@ -223,7 +194,7 @@ class ClosureTicket(Tracked, QueueRow):
     certificate_hash = models.CharField(max_length=64, blank=True)
 
     objects = TicketQuerySet.as_manager()
-    history = tracked(excluded=(*QUEUE_FIELDS, "examined_as_of"))
+    history = tracked(excluded=(*QUEUE_FIELDS, "examined_as_of", "ledger_trouble"))
 
     class Meta:
         verbose_name = _("closure ticket")

@@ -24,7 +24,10 @@ Commands, to be read aloud:
     SENDING  accepted / nothing clear / never left us / refused      DONE / UNKNOWN / PENDING / DEAD
     UNKNOWN  executed / rejected                                     DONE / DEAD
     UNKNOWN  key not known, settle window over / still open          PENDING, same key / UNKNOWN
-    UNKNOWN  in progress, unreadable                                 UNKNOWN; DEAD when tries are used up
+    UNKNOWN  in progress, unreadable                                 UNKNOWN
+
+DEAD is the ledger's own refusal and nothing else: an outage, however long, hands no command to a person, and
+what may have been carried out stays UNKNOWN, so that nobody takes it for undone.
 
 DONE says that the ledger took the command. That the line is closed is read back by the closing itself.
 In every other state nothing changes: what was heard is recorded, not applied. Source: SPEC §4, §5.
@@ -253,9 +256,7 @@ def notice_after_receipt(
     return _sent(why, proof=proof, kind_needs_arrival=kind_needs_arrival)
 
 
-def command_after_send(
-    *, state: CommandState, heard: Heard, attempts: int, limit: int, partner_code: str = ""
-) -> CommandVerdict:
+def command_after_send(*, state: CommandState, heard: Heard, partner_code: str = "") -> CommandVerdict:
     """Judge the end of a send. Outside SENDING the lease was lost: recorded, not applied. Source: SPEC §4."""
     if state is not CommandState.SENDING:
         return CommandVerdict(next_state=state)
@@ -264,8 +265,6 @@ def command_after_send(
     if heard is Heard.REFUSED:
         return _dead_command(DeadReason.REFUSED, partner_code=partner_code)
     if heard is Heard.UNREACHABLE:
-        if exhausted(attempts=attempts, limit=limit):
-            return _dead_command(DeadReason.ATTEMPTS_USED_UP)
         return CommandVerdict(next_state=CommandState.PENDING, wait=Wait.BACKOFF)
     return CommandVerdict(next_state=CommandState.UNKNOWN, wait=Wait.BACKOFF)
 
@@ -275,8 +274,6 @@ def command_after_ask(
     state: CommandState,
     answer: CommandAnswer,
     settle_window_over: bool,
-    attempts: int,
-    limit: int,
     partner_code: str = "",
 ) -> CommandVerdict:
     """Judge what the ledger says about a command of unknown fate. Safe to repeat.
@@ -290,15 +287,10 @@ def command_after_ask(
         return CommandVerdict(next_state=CommandState.DONE)
     if answer is CommandAnswer.REJECTED:
         return _dead_command(DeadReason.REFUSED, partner_code=partner_code)
-    used_up = exhausted(attempts=attempts, limit=limit)
     if answer is CommandAnswer.NOT_KNOWN:
         if not settle_window_over:
             return CommandVerdict(next_state=state, wait=Wait.SETTLE_WINDOW)
-        if used_up:
-            return _dead_command(DeadReason.ATTEMPTS_USED_UP)
         return CommandVerdict(next_state=CommandState.PENDING, wait=Wait.BACKOFF)
-    if used_up:
-        return _dead_command(DeadReason.TRUTH_CANNOT_BE_HAD)
     return CommandVerdict(next_state=state, wait=Wait.BACKOFF)
 
 

@@ -148,13 +148,15 @@ class Memory:
     `seen_bound`: we have read it bound at the partner, in this task or before it.
     `call_may_have_arrived`: some send may have had an effect; see `may_have_arrived`.
     `settle_window_over`: a late effect of the last send is no longer to be expected.
-    `attempts`: claims so far, the present one included, sends and enquiries alike; `limit`: how many.
+    `attempts`: claims that taught us nothing since the last send, the present one included; `sends`: how
+    often the partner may have been told; `limit`: how many of either are enough.
     """
 
     seen_bound: bool
     call_may_have_arrived: bool
     settle_window_over: bool
     attempts: int
+    sends: int
     limit: int
 
 
@@ -185,8 +187,8 @@ def after_send(*, state: TaskState, heard: Heard, memory: Memory, partner_code: 
 
     No answer to a send proves anything but a refusal; each of the others is asked about, except the one
     where nothing left us. Safe to repeat.
-    Source: SPEC §4 table, SENDING. That a partner who cannot be reached ends in DEAD when attempts are used
-    up is our choice: someone has to hear of it.
+    Source: SPEC §4 table, SENDING "nothing was sent, try later": an outage of the partner, however long,
+    hands no task to a person; the operator's home shows what waits for it.
     """
     if state is not TaskState.SENDING:
         return Verdict(next_state=state, reason=Why.RECORDED_ONLY)
@@ -195,8 +197,6 @@ def after_send(*, state: TaskState, heard: Heard, memory: Memory, partner_code: 
     if heard is Heard.REFUSED:
         return _dead(DeadReason.REFUSED, Why.REFUSED, partner_code=partner_code)
     if heard is Heard.UNREACHABLE:
-        if _used_up(memory):
-            return _dead(DeadReason.ATTEMPTS_USED_UP, Why.NOTHING_WAS_SENT)
         return Verdict(next_state=TaskState.PENDING, reason=Why.NOTHING_WAS_SENT, wait=Wait.BACKOFF)
     return Verdict(next_state=TaskState.UNKNOWN, reason=Why.OUTCOME_UNKNOWN, wait=Wait.BACKOFF)
 
@@ -236,7 +236,7 @@ def after_enquiry(*, state: TaskState, enquiry: Enquiry, memory: Memory) -> Verd
 
     UNBOUND and ABSENT need the proofs of the table above; sending again needs "bound", read after the
     settle window. Everything else waits, and dies into a person's hands when attempts are used up. In the
-    settle window a task that reads bound never dies: its effect may be on the way. Safe to repeat.
+    settle window no task dies: its effect may be on the way. Safe to repeat.
     Source: SPEC §4 table, CONFIRMING, UNKNOWN, and PENDING "the customer did it meanwhile (verified)".
     """
     reading = read(enquiry)
@@ -252,7 +252,7 @@ def after_enquiry(*, state: TaskState, enquiry: Enquiry, memory: Memory) -> Verd
         return Verdict(next_state=TaskState.ABSENT, reason=Why.NEVER_SEEN_BOUND, reading=reading)
     if reading is Reading.BOUND:
         return _still_bound(state=state, memory=memory)
-    if _used_up(memory):
+    if memory.settle_window_over and exhausted(attempts=memory.attempts, limit=memory.limit):
         return _dead(DeadReason.TRUTH_CANNOT_BE_HAD, Why.NO_PROOF_YET, reading=reading)
     return Verdict(next_state=TaskState.UNKNOWN, reason=Why.NO_PROOF_YET, wait=Wait.BACKOFF, reading=reading)
 
@@ -285,7 +285,7 @@ def _still_bound(*, state: TaskState, memory: Memory) -> Verdict:
         return Verdict(
             next_state=state, reason=Why.STILL_BOUND_MAY_YET_END, wait=Wait.SETTLE_WINDOW, reading=seen
         )
-    if _used_up(memory):
+    if exhausted(attempts=memory.sends, limit=memory.limit):
         return _dead(DeadReason.ATTEMPTS_USED_UP, Why.STILL_BOUND_SEND_AGAIN, reading=seen)
     return Verdict(
         next_state=TaskState.PENDING, reason=Why.STILL_BOUND_SEND_AGAIN, wait=Wait.BACKOFF, reading=seen
@@ -306,7 +306,3 @@ def _dead(
 
 def _was_there(memory: Memory) -> bool:
     return memory.call_may_have_arrived or memory.seen_bound
-
-
-def _used_up(memory: Memory) -> bool:
-    return exhausted(attempts=memory.attempts, limit=memory.limit)

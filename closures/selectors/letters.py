@@ -19,11 +19,12 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as translate
 from django.utils.translation import gettext_lazy as _
 
+from accounts import pii
 from accounts.models import CreditAccount, PartnerAgreement
 from accounts.models.agreements import AgreementKind
 from accounts.selectors import regulations
 from accounts.selectors.regulations import NoRegulation
-from closures.models import Blocker, ClosureTicket, Hold, NoticeTemplate, UnbindTask
+from closures.models import Blocker, ClosureTicket, Hold, Notice, NoticeTemplate, UnbindTask
 from closures.models.notices import NoticeKind
 from closures.selectors import texts
 
@@ -60,6 +61,18 @@ def fill(template: NoticeTemplate, values: dict[str, Any]) -> Letter:
     return Letter(
         subject=" ".join(ENGINE.from_string(template.subject).render(context).split()),
         body=BLANK_LINES.sub("\n\n", body).strip(),
+    )
+
+
+def opened(notice: Notice) -> tuple[str, str]:
+    """Subject and text of a notice, unsealed: for sending it, printing it, or showing it to its addressee.
+
+    Raises `accounts.pii.Unreadable`, and NoticeBody.DoesNotExist once the text has been erased.
+    """
+    body = notice.body
+    return (
+        pii.reveal(body.subject_sealed, subject=notice.key, field="subject"),
+        pii.reveal(body.text_sealed, subject=notice.key, field="text"),
     )
 
 

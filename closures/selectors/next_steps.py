@@ -44,6 +44,13 @@ MOVERS: dict[Mover, Any] = {
 }
 
 
+TROUBLE: dict[str, Any] = {
+    "UNREACHABLE": _("not reached"),
+    "UNCLEAR": _("not readable"),
+    "NOT_FOUND": _("it does not know the account"),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Around:
     """What stands around a ticket, as far as the reader may know it."""
@@ -69,6 +76,8 @@ class NextStep:
 
 def next_step(ticket: ClosureTicket, *, around: Around | None = None) -> NextStep:
     """Who moves next and what then happens; in the active language."""
+    if ticket.ledger_trouble and ticket.is_open:
+        return _no_answer(ticket)
     return STEPS[State(ticket.state)](ticket, around or Around())
 
 
@@ -169,6 +178,15 @@ def _closed(ticket: ClosureTicket, around: Around) -> NextStep:
 def _ended(ticket: ClosureTicket, around: Around) -> NextStep:
     text = translate("The ticket has ended; the account goes on. A new request starts a new ticket.")
     return NextStep(mover=Mover.NOBODY, sentence=text)
+
+
+def _no_answer(ticket: ClosureTicket) -> NextStep:
+    said = {
+        "trouble": str(TROUBLE.get(ticket.ledger_trouble, ticket.ledger_trouble)),
+        "moment": moment(ticket.due_at),
+    }
+    text = translate("The core ledger gives no usable answer (%(trouble)s); it is asked again at %(moment)s.")
+    return NextStep(mover=Mover.MACHINE, sentence=text % said)
 
 
 def _held() -> NextStep:

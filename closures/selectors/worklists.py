@@ -96,8 +96,7 @@ def undelivered(user: Any, now: datetime) -> QuerySet[ClosureTicket]:
 
 def letters(user: Any, now: datetime) -> QuerySet[Notice]:
     """Registered letters on their way whose proof of arrival somebody has to enter."""
-    matters = Q(ticket__state=State.NOTICE_PERIOD) | Q(ticket__isnull=True)
-    sent = Notice.objects.filter(matters, channel=NoticeChannel.LETTER, state=Notice.State.SENT)
+    sent = Notice.objects.filter(channel=NoticeChannel.LETTER, state=Notice.State.SENT)
     return sent.order_by("state_since", "pk")
 
 
@@ -141,8 +140,20 @@ def evidence_to_confirm(user: Any, now: datetime) -> QuerySet[UnbindTask]:
 
 
 def dead_commands(user: Any, now: datetime) -> QuerySet[LedgerCommand]:
-    dead = LedgerCommand.objects.filter(state=LedgerCommand.State.DEAD)
-    return dead.select_related("account", "ticket").order_by("state_since", "pk")
+    """Refused commands whose case still wants them, and those that have got no answer for long."""
+    over = Q(ticket__isnull=False) & ~Q(ticket__state__in=ClosureTicket.OPEN)
+    moved_on = Q(reason_code="TICKET_MOVED_ON") | over & ~Q(verb=LedgerCommand.Verb.UNFREEZE)
+    dead = Q(state=LedgerCommand.State.DEAD) & ~moved_on
+    silent = Q(state__in=LedgerCommand.OPEN, attempts__gte=settings.UNBIND_ATTEMPT_LIMIT)
+    stuck = LedgerCommand.objects.filter(dead | silent)
+    return stuck.select_related("account", "ticket").order_by("state_since", "pk")
+
+
+def unknown_tasks(user: Any, now: datetime) -> QuerySet[UnbindTask]:
+    """Calls whose fate nobody knows, and partners that have been out of reach for long."""
+    unreached = Q(state=UnbindTask.State.PENDING, attempts__gte=settings.UNBIND_ATTEMPT_LIMIT)
+    waiting = UnbindTask.objects.filter(Q(state=UnbindTask.State.UNKNOWN) | unreached)
+    return waiting.select_related("agreement", "ticket").order_by("state_since", "pk")
 
 
 def alarms(user: Any, now: datetime) -> QuerySet[PartnerCallback]:
@@ -238,14 +249,12 @@ KINDS = (
     Kind(
         code="UNKNOWN_TASKS",
         rights=(REVIVE,),
-        query=stuck_tasks(UnbindTask.State.UNKNOWN),
-        filters={"state__exact": UnbindTask.State.UNKNOWN},
+        query=unknown_tasks,
     ),
     Kind(
         code="DEAD_COMMANDS",
         rights=(REVIVE,),
         query=dead_commands,
-        filters={"state__exact": LedgerCommand.State.DEAD},
     ),
     Kind(
         code="ALARMS",

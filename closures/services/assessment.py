@@ -6,7 +6,6 @@ customers whose case is not ready by its date.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -21,7 +20,7 @@ from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.jobs import Job
 from closures.models import ClosureTicket
 from closures.models.notices import NoticeKind
-from closures.rules import approval, eligibility, retry
+from closures.rules import approval, eligibility
 from closures.rules.codes import BlockerCode, Reason
 from closures.rules.deadlines import china_date
 from closures.selectors import facts
@@ -52,15 +51,15 @@ def assess(claimed: ClosureTicket, *, clock: Callable[[], datetime]) -> None:
     """One ticket, claimed by the caller, is examined and moved. A silent ledger costs time only."""
     try:
         read = ledger.read(claimed.account.account_no)
-    except (Unreachable, Unclear, Refused) as silence:
-        _later(claimed, why=silence, now=clock())
+    except (Unreachable, Unclear, Refused) as trouble:
+        commands.put_off(claimed, trouble=trouble, now=clock())
         return
     with transaction.atomic(durable=True):
         now = clock()
         ticket = ClosureTicket.objects.lock(claimed.pk, account_id=claimed.account_id)
         if not ticket.held(claimed):
             return
-        commands.record(ticket.account, read, now=now)
+        commands.hear(ticket, read, now=now)
         ticket.release(due_at=None)
         ticket.attempts = 0
         _go_on(ticket, examination.examine(ticket, now=now), now=now)
@@ -109,17 +108,6 @@ def _passes_straight(ticket: ClosureTicket, seen: Examination) -> bool:
         earlier_tickets=set(earlier.values_list("state", flat=True)),
         sampled=approval.sampled(ticket_number=ticket.number, percent=ticket.policy["sampling_percent"]),
     )
-
-
-@transaction.atomic(durable=True)
-def _later(claimed: ClosureTicket, *, why: Exception, now: datetime) -> None:
-    ticket = ClosureTicket.objects.select_for_update(of=("self",)).get(pk=claimed.pk)
-    if ticket.held(claimed):
-        pause = retry.delay(
-            attempt=ticket.attempts, base=settings.RETRY_BASE, cap=settings.RETRY_CAP, random=random.random
-        )
-        ticket.release(due_at=now + pause)
-        ticket.save(update_fields=["lease_token", "lease_until", "due_at"])
 
 
 def answer_overdue(*, now: datetime) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -14,10 +15,12 @@ from django.utils.translation import gettext_lazy as _
 from accounts import pii
 from closures import jobs
 from closures.errors import ClosureError
-from closures.gateways.signing import Forged, verify_callback
+from closures.gateways.signing import CallbackEvent, Forged, verify_callback
 from closures.jobs import Job
 from closures.models import PartnerCallback
 from closures.services import notices, unbinding
+
+logger = logging.getLogger(__name__)
 
 Outcome = PartnerCallback.Outcome
 ENDED, SIGNED, RECEIPT = "agreement.ended", "agreement.signed", "sms.receipt"
@@ -28,16 +31,24 @@ class CallbackRefused(ClosureError):
     template = _("The callback was refused: {why}.")
 
 
-@transaction.atomic
 def receive(*, partner: str, raw: bytes, headers: Mapping[str, str], now: datetime) -> PartnerCallback:
-    """The event is stored once, however often it comes. Raises CallbackRefused for what is not verified."""
+    """The event is stored once, however often it comes. Raises CallbackRefused for what is not verified.
+
+    What is not verified costs no transaction: anybody may knock.
+    """
     secrets = settings.CALLBACK_SECRETS.get(partner)
     if not secrets:
         raise CallbackRefused(why="unknown partner")
     try:
         event = verify_callback(raw, headers, [secret.encode() for secret in secrets], now)
     except Forged as forged:
+        logger.warning("a callback for %s was refused: %s", partner, forged.code)
         raise CallbackRefused(why=forged.code) from forged
+    return _store(partner, event, raw, now=now)
+
+
+@transaction.atomic
+def _store(partner: str, event: CallbackEvent, raw: bytes, *, now: datetime) -> PartnerCallback:
     stored, new = PartnerCallback.objects.get_or_create(
         partner=partner,
         event_id=event.event_id,
@@ -81,7 +92,7 @@ def _effect(row: PartnerCallback, event: dict[str, object], *, now: datetime) ->
     if row.kind == SIGNED:
         again = unbinding.was_ended(partner=row.partner, agreement_no=str(event.get("agreement_no", "")))
         return (Outcome.ALARM, "SIGNED_AGAIN") if again else (Outcome.NO_EFFECT, "")
-    if row.kind == RECEIPT:
+    if row.kind == RECEIPT and row.partner == "SMS":
         ours = notices.hear_receipt(
             key=str(event.get("key", "")), delivered=event.get("status") == "DELIVERED", now=now
         )

@@ -40,15 +40,16 @@ def close(claimed: ClosureTicket, *, clock: Callable[[], datetime]) -> None:
     """One ticket, claimed by the caller. CLOSED needs a read of the ledger that says closed, and zeros."""
     try:
         read = ledger.read(claimed.account.account_no)
-    except (Unreachable, Unclear, Refused):
-        _look_again(claimed, now=clock())
+    except (Unreachable, Unclear, Refused) as trouble:
+        commands.put_off(claimed, trouble=trouble, now=clock())
         return
     with transaction.atomic(durable=True):
         now = clock()
+        relationships.locked(claimed.account.customer_id)  # before the account, as the import does
         ticket = ClosureTicket.objects.lock(claimed.pk, account_id=claimed.account_id)
         if not ticket.held(claimed) or ticket.state != State.CLOSING:
             return
-        commands.record(ticket.account, read, now=now)
+        commands.hear(ticket, read, now=now)
         ticket.release(due_at=_pause(ticket, now=now))
         _go_on(ticket, read, now=now)
 
@@ -125,11 +126,3 @@ def _pause(ticket: ClosureTicket, *, now: datetime) -> datetime:
     return now + retry.delay(
         attempt=ticket.attempts, base=settings.RETRY_BASE, cap=settings.RETRY_CAP, random=random.random
     )
-
-
-@transaction.atomic(durable=True)
-def _look_again(claimed: ClosureTicket, *, now: datetime) -> None:
-    ticket = ClosureTicket.objects.lock(claimed.pk)
-    if ticket.held(claimed):
-        ticket.release(due_at=_pause(ticket, now=now))
-        ticket.save(update_fields=["lease_token", "lease_until", "due_at"])

@@ -6,6 +6,7 @@ DONE is the ledger's claim: the step that wanted it reads the account back.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable
 from datetime import datetime
@@ -23,7 +24,7 @@ from closures.gateways import ledger
 from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.gateways.ledger import LedgerFacts
 from closures.jobs import Job
-from closures.models import ClosureTicket, LedgerCommand
+from closures.models import ClosureTicket, Hold, LedgerCommand
 from closures.rules import retry
 from closures.rules.deliveries import (
     CommandAnswer,
@@ -33,6 +34,8 @@ from closures.rules.deliveries import (
     command_after_send,
 )
 from closures.rules.outcomes import Heard, Wait
+
+logger = logging.getLogger(__name__)
 
 ACTOR = Actor.job("ledger")
 
@@ -44,7 +47,7 @@ def record(account: CreditAccount, facts: LedgerFacts, *, now: datetime) -> bool
     our future is dated `now`: a ledger's fast clock must not make every later read look old.
     """
     as_of = min(facts.as_of, now)
-    if as_of < account.ledger_as_of:
+    if as_of < min(account.ledger_as_of, now):  # an extract may be dated ahead; a read of today still counts
         return False
     changed = [f for f in CreditAccount.LEDGER_FIELDS if getattr(account, f) != getattr(facts, f)]
     account.ledger_as_of = as_of
@@ -55,6 +58,35 @@ def record(account: CreditAccount, facts: LedgerFacts, *, now: datetime) -> bool
         setattr(account, field, getattr(facts, field))
     save_as(account, actor=ACTOR, reason="fresh ledger read", now=now)
     return True
+
+
+def hear(ticket: ClosureTicket, read: LedgerFacts, *, now: datetime) -> None:
+    """A usable answer about the ticket's account: kept, and whatever trouble there was is over.
+
+    The caller holds the locks of account and ticket.
+    """
+    record(ticket.account, read, now=now)
+    if ticket.ledger_trouble:
+        ticket.ledger_trouble = ""
+        ClosureTicket.objects.filter(pk=ticket.pk).update(ledger_trouble="")
+
+
+def put_off(claimed: ClosureTicket, *, trouble: Unreachable | Unclear | Refused, now: datetime) -> None:
+    """The ledger gave no usable answer: the ticket says so and is looked at again after a growing pause.
+
+    Its claim is given back; nothing else changes.
+    """
+    with transaction.atomic(durable=True):
+        ticket = ClosureTicket.objects.select_for_update(of=("self",)).get(pk=claimed.pk)
+        if not ticket.held(claimed):
+            return
+        pause = retry.delay(
+            attempt=ticket.attempts, base=settings.RETRY_BASE, cap=settings.RETRY_CAP, random=random.random
+        )
+        ticket.release(due_at=now + pause)
+        ticket.ledger_trouble = str(getattr(trouble, "code", "") or type(trouble).__name__.upper())[:40]
+        ticket.save(update_fields=["lease_token", "lease_until", "due_at", "ledger_trouble"])
+    logger.warning("ticket %s: the ledger's answer was of no use: %s", ticket.number, ticket.ledger_trouble)
 
 
 def queue(
@@ -113,20 +145,12 @@ def _handle(claimed: LedgerCommand, *, clock: Callable[[], datetime]) -> None:
             state=CommandState.UNKNOWN,
             answer=_ask(claimed),
             settle_window_over=clock() >= claimed.state_since + settings.LATE_EFFECT_WINDOW,
-            attempts=claimed.attempts,
-            limit=settings.UNBIND_ATTEMPT_LIMIT,
         )
     _settle(claimed, verdict, now=clock())
 
 
 def _after_send(claimed: LedgerCommand, heard: Heard, code: str) -> CommandVerdict:
-    return command_after_send(
-        state=CommandState.SENDING,
-        heard=heard,
-        attempts=claimed.attempts,
-        limit=settings.UNBIND_ATTEMPT_LIMIT,
-        partner_code=code,
-    )
+    return command_after_send(state=CommandState.SENDING, heard=heard, partner_code=code)
 
 
 def _postpone(claimed: LedgerCommand, *, due_at: datetime) -> None:
@@ -144,11 +168,32 @@ def _older_is_open(command: LedgerCommand) -> bool:
 
 @transaction.atomic(durable=True)
 def _begin(claimed: LedgerCommand, *, now: datetime) -> bool:
+    """The intent is on record before the call. The ticket is locked first: what came meanwhile wins.
+
+    Source: SPEC §3, "an open hold stops every irreversible step".
+    """
+    ticket = _locked_ticket(claimed)
     row = LedgerCommand.objects.select_for_update(of=("self",)).get(pk=claimed.pk)
     if not row.held(claimed) or row.state != LedgerCommand.State.PENDING:
         return False
+    if ticket is not None and not still_wanted(row, ticket):
+        row.release(due_at=None)
+        move(row, "give_up", actor=ACTOR, reason=MOVED_ON, now=now, reason_code=MOVED_ON)
+        return False
+    if ticket is not None and row.verb in FINAL and ticket.holds.filter(state=Hold.State.OPEN).exists():
+        _postpone(claimed, due_at=now + settings.RETRY_BASE)
+        return False
     move(row, "send", actor=ACTOR, reason=f"attempt {row.attempts}", now=now)
     return True
+
+
+def still_wanted(command: LedgerCommand, ticket: ClosureTicket) -> bool:
+    """Whether the ticket is still where it gave this command; the caller holds its lock.
+
+    A freeze that is overtaken goes out all the same: the unfreeze behind it is sent after it.
+    """
+    wanted_in = FINAL.get(LedgerCommand.Verb(command.verb))
+    return wanted_in is None or ticket.state == wanted_in
 
 
 def _send(command: LedgerCommand) -> tuple[Heard, str]:
@@ -171,6 +216,12 @@ def _ask(command: LedgerCommand) -> CommandAnswer:
     return CommandAnswer.EXECUTED if done else CommandAnswer.NOT_KNOWN
 
 
+# What cannot be taken back, and the state of the ticket in which it is wanted.
+FINAL = {
+    LedgerCommand.Verb.PAY_OUT: ClosureTicket.State.SETTLING,
+    LedgerCommand.Verb.CLOSE: ClosureTicket.State.CLOSING,
+}
+MOVED_ON = "TICKET_MOVED_ON"
 MOVES = {"DONE": "finish", "UNKNOWN": "lose_sight", "PENDING": "put_back", "DEAD": "give_up"}
 FOLLOW_UPS = {
     ClosureTicket.State.SETTLING: Job.SETTLE,

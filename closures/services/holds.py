@@ -76,6 +76,16 @@ def lift(*, hold_id: int, ground: str, actor: Actor, now: datetime) -> Hold:
     return hold
 
 
+def release_owned(*, user: User, actor: Actor, now: datetime) -> None:
+    """Nobody's any more are the open holds of a person who leaves; the worklists show them to everybody.
+
+    For `accounts.services.staff.on_leave`; the holds themselves stand. Safe to repeat.
+    """
+    for hold in Hold.objects.select_for_update(of=("self",)).filter(owner=user, state=Hold.State.OPEN):
+        hold.owner = None
+        save_as(hold, actor=actor, reason="its owner has left", now=now)
+
+
 def look_again(ticket: ClosureTicket, *, now: datetime) -> None:
     """The job that owns the ticket's state examines it at once."""
     if ticket.state in EXAMINED_AGAIN or ticket.state == ClosureTicket.State.SETTLING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -22,9 +22,10 @@ from closures.models import ClosureTicket
 from closures.models.notices import NoticeKind
 from closures.models.numbers import new_number
 from closures.models.tickets import Reason
-from closures.rules.deadlines import CalendarMissing, add_working_days, china_date
+from closures.rules.deadlines import CalendarMissing, add_working_days, china_date, earliest
 from closures.services import notices, restrictions
 
+CLOCKS = Actor.job("answer_dates")
 ANSWER_RULE = "ANSWER_DUE"
 LONGEST_WAY = timedelta(days=120)  # far beyond 15 working days over any holiday
 RIGHTS = {
@@ -185,6 +186,38 @@ def answer_date(now: datetime) -> dict[str, Any]:
     except CalendarMissing as missing:
         raise CalendarIncomplete(day=missing.day) from missing
     return {"answer_due_on": due_on, "answer_rule": rule, "answer_calendar": span.up_to(due_on).version}
+
+
+def recount_answers(*, now: datetime) -> int:
+    """Answer dates that a newer calendar would set earlier are set earlier; returns how many. Safe to repeat.
+
+    The earliest date stands: a later calendar may add one and never moves one back. The date before stands
+    in history, with the calendar it came from. Source: SPEC §3 "Answer date".
+    """
+    waiting = ClosureTicket.objects.filter(
+        state__in=ClosureTicket.BEFORE_DECISION, reason=Reason.CUSTOMER_REQUEST, answer_due_on__isnull=False
+    )
+    moved = 0
+    counted: dict[date, dict[str, Any]] = {}
+    for pk, requested_at, due_on in waiting.order_by("pk").values_list("pk", "requested_at", "answer_due_on"):
+        day = china_date(moment=requested_at)
+        if day not in counted:
+            counted[day] = answer_date(requested_at)
+        if earliest(stands=due_on, candidate=counted[day]["answer_due_on"]) != due_on:
+            moved += _answer_earlier(pk, counted[day], now=now)
+    return moved
+
+
+@transaction.atomic
+def _answer_earlier(ticket_id: int, counted: dict[str, Any], *, now: datetime) -> bool:
+    ticket = ClosureTicket.objects.lock(ticket_id)
+    stands = ticket.answer_due_on
+    if ticket.state not in ClosureTicket.BEFORE_DECISION or not stands or stands <= counted["answer_due_on"]:
+        return False
+    for name, value in counted.items():
+        setattr(ticket, name, value)
+    save_as(ticket, actor=CLOCKS, reason="a newer calendar sets it earlier", now=now)
+    return True
 
 
 def _check_right(account: CreditAccount, reason: Reason, actor: Actor) -> None:

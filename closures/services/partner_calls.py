@@ -74,6 +74,12 @@ def words(enquiry: Enquiry) -> str:
     return "/".join(parts)
 
 
+def sends(task: UnbindTask) -> int:
+    """How often the partner was, or may have been, told to end the agreement. One query."""
+    told = task.tries.filter(verb=UnbindAttempt.Verb.UNSIGN)
+    return told.exclude(heard=str(Heard.UNREACHABLE)).count()
+
+
 def begin(row: UnbindTask, verb: UnbindAttempt.Verb, *, now: datetime) -> UnbindAttempt:
     """The attempt is on record before the call. A fence, and so a claim, has one of each verb."""
     return UnbindAttempt.objects.create(task=row, fence=row.fence, verb=verb, started_at=now)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actors import Actor, ActorKind
@@ -16,7 +17,9 @@ from accounts.tracking import NotPermitted, move, save_as
 from closures import jobs
 from closures.errors import ClosureError
 from closures.jobs import Job
-from closures.models import ClosureTicket, LedgerCommand, UnbindTask
+from closures.models import ClosureTicket, Hold, LedgerCommand, UnbindTask
+from closures.selectors import facts
+from closures.services import commands, restrictions
 from closures.services.holds import GroundMissing
 
 State = UnbindTask.State
@@ -35,6 +38,21 @@ class NeedsSecondPerson(ClosureError):
 class NotAsked(ClosureError):
     code = "not_asked"
     template = _("Nobody has asked for this yet; a first person must, and a second agrees.")
+
+
+class NoLongerWanted(ClosureError):
+    code = "no_longer_wanted"
+    template = _("Ticket {number} is {state} now and does not want this command any more. Nothing was sent.")
+
+
+class StillOwed(ClosureError):
+    code = "still_owed"
+    template = _("Ticket {number} is {state}: while money is owed or a hold is open this agreement stays.")
+
+
+class EvidenceChanged(ClosureError):
+    code = "evidence_changed"
+    template = _("The evidence has changed since you looked. Read it again and decide then.")
 
 
 class NotStuck(ClosureError):
@@ -87,10 +105,15 @@ def give_evidence(*, task_id: int, evidence: str, actor: Actor, now: datetime) -
 
 
 @decision
-def confirm_evidence(*, task_id: int, ground: str, actor: Actor, now: datetime) -> UnbindTask:
+def confirm_evidence(
+    *, task_id: int, ground: str, actor: Actor, now: datetime, seen_evidence: str | None = None
+) -> UnbindTask:
     """A second person has seen the evidence: the agreement is ended.
 
-    Raises: NotPermitted, NotAsked, NeedsSecondPerson, NotPossible.
+    `seen_evidence` is what he was shown. A repayment agreement stays while money is owed or a hold is open
+    (SPEC §8, 7).
+
+    Raises: NotPermitted, NotAsked, NeedsSecondPerson, EvidenceChanged, StillOwed, NotPossible.
     """
     task = _lock(task_id)
     _check_ground(ground)
@@ -99,6 +122,9 @@ def confirm_evidence(*, task_id: int, ground: str, actor: Actor, now: datetime) 
         raise NotAsked
     if task.evidence_by_id == person.pk:
         raise NeedsSecondPerson
+    if seen_evidence is not None and seen_evidence.split() != task.evidence.split():
+        raise EvidenceChanged
+    _check_settled(task, now=now)
     move(task, "confirm", actor=actor, reason=ground.strip(), now=now, confirmed_by=person)
     _end_agreement(task, "unbind", actor=actor, reason="evidence confirmed", now=now)
     jobs.enqueue(Job.FINISH_UNBINDING)
@@ -149,19 +175,50 @@ def grant_waiver(*, task_id: int, ground: str, actor: Actor, now: datetime) -> U
     return task
 
 
+def release_asked(*, user: User, actor: Actor, now: datetime) -> None:
+    """What a person who leaves had asked for or shown, and nobody has answered, is taken back.
+
+    For `accounts.services.staff.on_leave`: a second person must not agree with one who is not there to be
+    asked. Safe to repeat.
+    """
+    unanswered = UnbindTask.objects.select_for_update(of=("self",)).filter(
+        Q(waiver_asked_by=user, waived_by__isnull=True) | Q(evidence_by=user, confirmed_by__isnull=True),
+        state__in=(State.DEAD, State.MANUAL),
+    )
+    for task in unanswered:
+        if task.waiver_asked_by_id == user.pk:
+            task.waiver_asked_by = None
+        if task.evidence_by_id == user.pk:
+            task.evidence_by, task.evidence = None, ""
+        save_as(task, actor=actor, reason="who asked has left", now=now)
+
+
 @decision
 def revive_command(*, command_id: int, ground: str, actor: Actor, now: datetime) -> LedgerCommand:
-    """A ledger command that was refused or given up is tried again with the same key.
+    """A ledger command that was refused is tried again with the same key, while its ticket still wants it.
 
-    Raises: NotPermitted, GroundMissing, NotPossible.
+    Raises: NotPermitted, GroundMissing, NoLongerWanted, NotPossible.
     """
     _check_ground(ground)
+    ticket_id = LedgerCommand.objects.values_list("ticket_id", flat=True).get(pk=command_id)
+    ticket = ClosureTicket.objects.lock(ticket_id) if ticket_id else None
     command = LedgerCommand.objects.select_for_update(of=("self",)).get(pk=command_id)
+    if ticket is not None and not _wanted(command, ticket):
+        raise NoLongerWanted(number=ticket.number, state=ticket.get_state_display())
     command.attempts = 0
     command.release(due_at=now)
     move(command, "revive", actor=actor, reason=ground.strip(), now=now)
     jobs.enqueue(Job.COMMAND_LEDGER)
     return command
+
+
+def _wanted(command: LedgerCommand, ticket: ClosureTicket) -> bool:
+    """A freeze is wanted while its ticket is open, an unfreeze while nothing else limits the line."""
+    if command.verb == LedgerCommand.Verb.FREEZE:
+        return ticket.is_open
+    if command.verb == LedgerCommand.Verb.UNFREEZE:
+        return ticket.account.line_state in restrictions.THAWED
+    return commands.still_wanted(command, ticket)
 
 
 def _lock(task_id: int) -> UnbindTask:
@@ -170,6 +227,16 @@ def _lock(task_id: int) -> UnbindTask:
     ClosureTicket.objects.lock(ticket_id)
     PartnerAgreement.objects.select_for_update(of=("self",)).get(pk=agreement_id)
     return UnbindTask.objects.select_for_update(of=("self",)).get(pk=task_id)
+
+
+def _check_settled(task: UnbindTask, *, now: datetime) -> None:
+    ticket = task.ticket
+    if not task.agreement.repayment_depends:
+        return
+    held = ticket.holds.filter(state=Hold.State.OPEN).exists()
+    unbinding = ticket.state == ClosureTicket.State.UNBINDING
+    if not unbinding or held or not facts.settled(ticket.account, now=now):
+        raise StillOwed(number=ticket.number, state=ticket.get_state_display())
 
 
 def _end_agreement(task: UnbindTask, name: str, *, actor: Actor, reason: str, now: datetime) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actors import Actor, ActorKind
@@ -258,6 +259,21 @@ def grant_notice_waiver(*, ticket_id: int, ground: str, actor: Actor, now: datet
     ticket.notice_waived_by = _person(actor)
     ticket.period_ends_at = now + timedelta(seconds=ticket.policy["notice_lead_seconds"])
     return save_as(ticket, actor=actor, reason=f"notice waived: {ground.strip()}", now=now)
+
+
+def release_asked(*, user: User, actor: Actor, now: datetime) -> None:
+    """What a person who leaves had asked of a second one, unanswered yet, is taken back. Safe to repeat.
+
+    For `accounts.services.staff.on_leave`.
+    """
+    mine = Q(notice_waiver_asked_by=user, notice_waived_by__isnull=True) | Q(cancel_asked_by=user)
+    asked = ClosureTicket.objects.select_for_update(of=("self",)).filter(mine, state__in=ClosureTicket.OPEN)
+    for ticket in asked:
+        if ticket.cancel_asked_by_id == user.pk:
+            ticket.cancel_asked_by = None
+        if ticket.notice_waiver_asked_by_id == user.pk and ticket.notice_waived_by_id is None:
+            ticket.notice_waiver_asked_by = None
+        save_as(ticket, actor=actor, reason="who asked has left", now=now)
 
 
 def _person(actor: Actor) -> User:

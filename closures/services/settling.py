@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from datetime import datetime
 
@@ -17,7 +16,7 @@ from closures.gateways import ledger
 from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.jobs import Job
 from closures.models import ClosureTicket, Hold, LedgerCommand
-from closures.rules import eligibility, retry
+from closures.rules import eligibility
 from closures.selectors.facts import Examination
 from closures.services import commands, examination
 
@@ -36,15 +35,15 @@ def settle(claimed: ClosureTicket, *, clock: Callable[[], datetime]) -> None:
     asked_at = clock()
     try:
         read = ledger.read(claimed.account.account_no)
-    except (Unreachable, Unclear, Refused):
-        _wait(claimed, now=clock())
+    except (Unreachable, Unclear, Refused) as trouble:
+        commands.put_off(claimed, trouble=trouble, now=clock())
         return
     with transaction.atomic(durable=True):
         now = clock()
         ticket = ClosureTicket.objects.lock(claimed.pk)
         if not ticket.held(claimed) or ticket.state != State.SETTLING:
             return
-        commands.record(ticket.account, read, now=now)
+        commands.hear(ticket, read, now=now)
         ticket.attempts = 0
         ticket.release(due_at=now + settings.SETTLE_POLL)
         seen = examination.examine(ticket, now=now)
@@ -77,14 +76,3 @@ def _may_be_paid_out(ticket: ClosureTicket, seen: Examination, *, asked_at: date
     just_done = Q(state=LedgerCommand.State.DONE, state_since__gt=asked_at)
     pay_outs = ticket.commands.filter(verb=LedgerCommand.Verb.PAY_OUT)
     return not pay_outs.filter(refused | just_done).exists()
-
-
-@transaction.atomic(durable=True)
-def _wait(claimed: ClosureTicket, *, now: datetime) -> None:
-    ticket = ClosureTicket.objects.lock(claimed.pk)
-    if ticket.held(claimed):
-        pause = retry.delay(
-            attempt=ticket.attempts, base=settings.RETRY_BASE, cap=settings.RETRY_CAP, random=random.random
-        )
-        ticket.release(due_at=now + pause)
-        ticket.save(update_fields=["lease_token", "lease_until", "due_at"])

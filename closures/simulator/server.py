@@ -68,6 +68,9 @@ class Handler(BaseHTTPRequestHandler):
         except Refusal as refusal:
             payload = {"code": refusal.code} | ({"field": refusal.field} if refusal.field else {})
             result = Reply(status=refusal.status, payload=payload)
+        except OSError:  # the caller is gone in mid-sentence: killed, most likely
+            self.close_connection = True
+            return
         except Exception:
             if self.server.world.stopping.is_set():
                 self.close_connection = True

@@ -15,11 +15,14 @@ from closures.models import Sweep
 
 logger = logging.getLogger(__name__)
 
+GRACE = 20  # seconds between the soft limit of a long task and its end
 
-def task(job: Job) -> Callable[[Callable[[], int]], Any]:
+
+def task(job: Job, *, seconds: float | None = None) -> Callable[[Callable[[], int]], Any]:
     """Make a function a Celery task of this job. It returns how many rows it moved.
 
-    A wake-up that arrives during the run is not lost: the flag is cleared before the work begins.
+    `seconds` is its time limit if it holds no lease and so may take longer than the others. A wake-up that
+    arrives during the run is not lost: the flag is cleared before the work begins.
     """
 
     def register(function: Callable[[], int]) -> Any:
@@ -37,7 +40,8 @@ def task(job: Job) -> Callable[[Callable[[], int]], Any]:
             )
 
         run.__doc__ = function.__doc__
-        return shared_task(name=job.value)(run)
+        limits = {"soft_time_limit": seconds, "time_limit": seconds + GRACE} if seconds else {}
+        return shared_task(name=job.value, **limits)(run)
 
     return register
 

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from closures.jobs import Job, wake
 from closures.models import Sweep
-from closures.services import assessment, invariants, restrictions, unbinding
-from closures.tasks.running import task
+from closures.services import assessment, intake, invariants, restrictions, unbinding
+from closures.tasks.running import keep_going, task
 
 
 @task(Job.TICK)
@@ -40,11 +40,16 @@ def tell_delays() -> int:
     return unbinding.tell_delays(now=timezone.now())
 
 
+@task(Job.RECOUNT_ANSWERS)
+def recount_answers() -> int:
+    return intake.recount_answers(now=timezone.now())
+
+
 @task(Job.EXPIRE_RESTRICTIONS)
 def expire_restrictions() -> int:
     return restrictions.expire(now=timezone.now())
 
 
-@task(Job.CHECK_INVARIANTS)
+@task(Job.CHECK_INVARIANTS, seconds=settings.READING_TASK_SECONDS)
 def check_invariants() -> int:
-    return invariants.check(now=timezone.now())
+    return keep_going(Job.CHECK_INVARIANTS, invariants.check_next(now=timezone.now()))

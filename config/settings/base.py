@@ -122,7 +122,8 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ACCESS_FAILURE_LOG = True
 AXES_SENSITIVE_PARAMETERS = ["password", "otp_token"]
-AXES_IPWARE_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
+AXES_CLIENT_IP_CALLABLE = "accounts.admin.signing_in.client_address"
 
 # --- Language and time ----------------------------------------------------------------------------
 
@@ -196,6 +197,8 @@ PARTNER_READ_TIMEOUT = env.float("PARTNER_READ_SECONDS", default=10)
 TASK_SOFT_TIME_LIMIT = env.float("TASK_SOFT_SECONDS", default=30)
 TASK_TIME_LIMIT = env.float("TASK_HARD_SECONDS", default=45)
 LEASE_SECONDS = env.float("LEASE_SECONDS", default=90)
+# A task that only reads may take longer, but not so long that the broker delivers it again.
+READING_TASK_SECONDS = 240.0
 BROKER_VISIBILITY_TIMEOUT = env.int("BROKER_VISIBILITY_SECONDS", default=300)
 CELERY_TASK_SOFT_TIME_LIMIT = TASK_SOFT_TIME_LIMIT
 CELERY_TASK_TIME_LIMIT = TASK_TIME_LIMIT
@@ -242,7 +245,7 @@ BATCH_SIZE = 2000  # rows a sweep moves in one statement (PERFORMANCE: 2,000-5,0
 DRAIN_BUDGET = timedelta(seconds=TASK_SOFT_TIME_LIMIT / 2)
 # A wake-up older than this is taken for lost, and the next enqueue or tick sends another.
 WAKE_UP_LOST_AFTER = timedelta(seconds=env.float("WAKE_UP_LOST_SECONDS", default=30))
-UNBIND_ATTEMPT_LIMIT = 12
+UNBIND_ATTEMPT_LIMIT = env.int("UNBIND_ATTEMPT_LIMIT", default=12)  # then a person looks
 RETRY_BASE = timedelta(seconds=env.float("RETRY_BASE_SECONDS", default=30))
 RETRY_CAP = timedelta(seconds=env.float("RETRY_CAP_SECONDS", default=3600))
 # How long an effect may come late after a call whose fate is unknown, before the same key is sent again.

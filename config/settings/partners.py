@@ -43,8 +43,10 @@ SMS: dict[str, str] = endpoint("SMS", "/sms")
 # A ledger of effects that may be asked what happened twice (invariant 8). Real partners show none.
 EFFECTS_LEDGER_URL: str = env.str("EFFECTS_LEDGER_URL", default="")
 
-# Keys of the callbacks we are sent, newest first; two may be live while one replaces the other.
+# Keys of the callbacks we are sent, newest first; two may be live while one replaces the other. A partner
+# that people deal with by hand calls nobody.
+CALLED_BACK = {code: f"PARTNER_{code}" for code, entry in PARTNERS.items() if entry["gateway"] != "manual"}
 CALLBACK_SECRETS: dict[str, list[str]] = {
     system: env.list(f"{name}_CALLBACK_SECRETS", default=[SIMULATOR_SECRET])
-    for system, name in {**{code: f"PARTNER_{code}" for code in PARTNERS}, "SMS": "SMS"}.items()
+    for system, name in {**CALLED_BACK, "SMS": "SMS"}.items()
 }

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
@@ -105,7 +106,10 @@ def test_overlapping_sweeps_move_each_row_once_while_the_balances_change(
     tickets = [a_ticket("NOTICE_PERIOD") for _ in range(60)]
     found_waiting: list[int] = []
 
+    copying = threading.Event()
+
     def sweep() -> Any:
+        assert copying.wait(30)
         rows = ClosureTicket.objects.filter(state="NOTICE_PERIOD")
         return transition_many(rows, ClosureTicket.start_unbinding, actor=JOB, reason="over", now=now)
 
@@ -123,6 +127,7 @@ def test_overlapping_sweeps_move_each_row_once_while_the_balances_change(
                     cursor.execute("SELECT pg_sleep(0.003)")
                 if waiting:
                     found_waiting.append(ticket.pk)
+            copying.set()
 
     *sweeps, _ = at_once(sweep, sweep, sweep, copy_ledger)
 

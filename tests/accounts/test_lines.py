@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import combinations
 
 import pytest
-from django.conf import settings
-from django.db import connection
 
 from accounts.actors import Actor
 from accounts.models import CreditAccount, LineRestriction, RefusedAction, RestrictionCause
@@ -17,11 +13,11 @@ from accounts.services import lines
 from accounts.services.lines import LineState
 from accounts.tracking import NotPossible
 from tests.factories import an_account
+from tests.races import at_once, race
 
 pytestmark = pytest.mark.django_db
 
 ACTOR = Actor.job("test")
-ON_POSTGRES = "postgresql" in settings.DATABASES["default"]["ENGINE"]
 ALL_SETS = [set(some) for n in range(len(RestrictionCause) + 1) for some in combinations(RestrictionCause, n)]
 
 
@@ -268,23 +264,7 @@ def test_a_sweep_asks_as_often_for_twenty_lines_as_for_two(
 # --- Races --------------------------------------------------------------------------------------------
 
 
-def at_once(*acts: Callable[[], object]) -> None:
-    def run(act: Callable[[], object]) -> None:
-        try:
-            act()
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-
-
-@pytest.mark.postgres
-@pytest.mark.skipif(not ON_POSTGRES, reason="row locks need PostgreSQL")
-@pytest.mark.django_db(transaction=True)
+@race
 def test_a_freeze_and_a_lift_at_the_same_moment_leave_the_line_where_its_rows_put_it(now: datetime) -> None:
     for _ in range(5):
         account = an_account()
@@ -299,9 +279,7 @@ def test_a_freeze_and_a_lift_at_the_same_moment_leave_the_line_where_its_rows_pu
         assert [row.cause for row in open_rows] == ["RISK"]
 
 
-@pytest.mark.postgres
-@pytest.mark.skipif(not ON_POSTGRES, reason="row locks need PostgreSQL")
-@pytest.mark.django_db(transaction=True)
+@race
 def test_sweeps_beside_each_other_lift_each_row_once(now: datetime) -> None:
     accounts = [an_account() for _ in range(6)]
     for account in accounts:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from pytest_django import Settings
 
 from accounts.actors import Actor
@@ -19,10 +17,10 @@ from accounts.selectors import regulations as selector
 from accounts.services import regulations as service
 from accounts.tracking import NotPermitted, NotPossible, save_as
 from tests.factories import staff
+from tests.races import at_once, race
 
 pytestmark = pytest.mark.django_db
 
-ON_POSTGRES = "postgresql" in settings.DATABASES["default"]["ENGINE"]
 NEXT_YEAR = date(2027, 1, 1)
 
 
@@ -226,26 +224,10 @@ def test_quiet_hours_may_be_empty_in_a_demonstration_only(now: datetime, setting
     assert selector.local_hours("QUIET_HOURS", on=NEXT_YEAR) == (time(22), time(8))
 
 
-@pytest.mark.postgres
-@pytest.mark.skipif(not ON_POSTGRES, reason="row locks need PostgreSQL")
-@pytest.mark.django_db(transaction=True)
+@race
 def test_two_approvals_for_one_day_at_the_same_moment_leave_one(now: datetime) -> None:
-    rows = [propose(staff(Role.LEAD), now, value=value) for value in ("10", "11")]
-    deciders = [staff(Role.LEAD), staff(Role.LEAD)]
-    seen: list[str] = []
-
-    def decide(n: int) -> None:
-        try:
-            seen.append(approve(deciders[n], rows[n], now).value)
-        except Refusal as refusal:
-            seen.append(refusal.code)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=decide, args=(n,)) for n in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert len(seen) == 2 and "already_in_force" in seen
+    first, second = (propose(staff(Role.LEAD), now, value=value) for value in ("10", "11"))
+    one, other = staff(Role.LEAD), staff(Role.LEAD)
+    ends = at_once(lambda: approve(one, first, now), lambda: approve(other, second, now))
+    assert [getattr(end, "code", "") for end in ends].count("already_in_force") == 1
     assert Regulation.objects.filter(code="ANSWER_DUE", valid_from=NEXT_YEAR, state="IN_FORCE").count() == 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from datetime import date, datetime
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.models import (
@@ -23,10 +23,10 @@ from accounts.models import (
 from accounts.selectors.regulations import NoRegulation
 from accounts.services import lines, relationships
 from tests.factories import a_customer, an_account
+from tests.races import at_once, race
 
 pytestmark = pytest.mark.django_db
 
-ON_POSTGRES = "postgresql" in settings.DATABASES["default"]["ENGINE"]
 ACTOR = Actor.job("test")
 STARTED = date(2020, 2, 29)
 TODAY = date(2026, 11, 23)
@@ -195,9 +195,7 @@ def test_who_was_erased_does_not_come_back(now: datetime) -> None:
     assert not customer.relationships.exists()
 
 
-@pytest.mark.postgres
-@pytest.mark.skipif(not ON_POSTGRES, reason="row locks need PostgreSQL")
-@pytest.mark.django_db(transaction=True)
+@race
 def test_of_two_accounts_that_close_at_the_same_moment_one_ends_the_relationship(now: datetime) -> None:
     customer = a_customer()
     row = begin(customer, now)
@@ -205,18 +203,12 @@ def test_of_two_accounts_that_close_at_the_same_moment_one_ends_the_relationship
     both_closed = threading.Barrier(2, timeout=20)
 
     def close_and_end(account: CreditAccount) -> None:
-        try:
-            with transaction.atomic():
-                close(account, now)
-                both_closed.wait()
-                end(customer, now, act=relationships.end_if_last)
-        finally:
-            connection.close()
+        with transaction.atomic():
+            close(account, now)
+            both_closed.wait()
+            end(customer, now, act=relationships.end_if_last)
 
-    threads = [threading.Thread(target=close_and_end, args=(account,)) for account in accounts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    ends = at_once(*(functools.partial(close_and_end, account) for account in accounts))
+    assert ends == [None, None]
     row.refresh_from_db()
     assert row.ended_on == TODAY and standing(customer) == "RESTRICTED"

@@ -139,11 +139,11 @@ def dead_command(ticket: ClosureTicket, *, now: datetime | None = None) -> Ledge
     command = LedgerCommand(
         account=ticket.account,
         ticket=ticket,
-        verb="PAY_OUT",
+        verb="FREEZE",
         state_since=now,
         key=f"ledger:{ticket.number}:x:9",
     )
-    save_as(command, actor=Actor.job("ledger"), reason="PAY_OUT x", now=now)
+    save_as(command, actor=Actor.job("ledger"), reason="FREEZE x", now=now)
     return move(
         command, "give_up", actor=Actor.job("ledger"), reason="REFUSED", now=now, reason_code="REFUSED"
     )

@@ -177,7 +177,10 @@ def test_a_task_is_taken_over_evidenced_and_confirmed_by_two(stuck: ClosureTicke
     assert first.post(dialog_url(task, "give_evidence"), {"evidence": "mail 8812"}).status_code == 302
     own = first.post(dialog_url(task, "confirm_evidence"), {"ground": "seen"}).content.decode()
     assert 'data-code="needs_second_person"' in own
-    assert second.post(dialog_url(task, "confirm_evidence"), {"ground": "seen"}).status_code == 302
+    blind = second.post(dialog_url(task, "confirm_evidence"), {"ground": "seen"}).content.decode()
+    assert 'data-code="evidence_changed"' in blind
+    seen = {"ground": "seen", "seen_evidence": "mail 8812"}
+    assert second.post(dialog_url(task, "confirm_evidence"), seen).status_code == 302
     task.refresh_from_db()
     assert task.state == "UNBOUND"
 

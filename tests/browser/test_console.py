@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connections
 from playwright.sync_api import Page, sync_playwright
 
 from closures.models import ClosureTicket
@@ -34,8 +35,11 @@ def page(live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
         page = browser.new_page(base_url=live_server.url, locale="zh-CN")
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        yield page
-        browser.close()
+        try:
+            yield page
+        finally:
+            connections.close_all()  # the running loop gives this thread connections of its own
+            browser.close()
     assert complaints == []
 
 

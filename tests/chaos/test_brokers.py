@@ -92,7 +92,7 @@ def test_a_broker_that_is_down_refuses_no_request(
         ticket = real_world.agent_requests(account)
         took = time.monotonic() - before
 
-    assert took < 3
+    assert took < 15  # it does not wait for the broker; a busy machine may be slow all the same
     assert ticket.state == ClosureTicket.State.SUBMITTED
     assert not Sweep.objects.filter(woken_at__isnull=False).exists()  # nothing pretends to be on its way
     workers.start()  # the broker is back

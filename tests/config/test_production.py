@@ -45,7 +45,7 @@ def fit() -> dict[str, Any]:
         "PARTNERS": {"ALIPAY": {"gateway": "generic", **system}, "JD": {"gateway": "manual"}},
         "LEDGER": system,
         "SMS": system,
-        "CALLBACK_SECRETS": {"ALIPAY": ["one", "two"], "JD": [LOCAL_SECRET], "SMS": ["three"]},
+        "CALLBACK_SECRETS": {"ALIPAY": ["one", "two"], "SMS": ["three"]},
         "POLICY_MINIMUM": timedelta(days=1),
         **{name: getattr(django_settings, name) for name in checks.TIMEOUT_CHAIN},
     }
@@ -93,6 +93,7 @@ def test_settings_that_are_fit_start() -> None:
         ("config.E006", {"LEDGER": {"url": "https://core.example", "secret": LOCAL_SECRET}}),
         ("config.E006", {"CALLBACK_SECRETS": {"ALIPAY": ["one", LOCAL_SECRET], "SMS": ["three"]}}),
         ("config.E006", {"CALLBACK_SECRETS": {"ALIPAY": [], "SMS": ["three"]}}),
+        ("config.E006", {"CALLBACK_SECRETS": {"ALIPAY": ["one"], "JD": [LOCAL_SECRET], "SMS": ["three"]}}),
         ("config.E007", {"PARTNERS": with_partner(url="http://127.0.0.1:8931/partners/ALIPAY")}),
         ("config.E007", {"SMS": {"url": "", "secret": "three"}}),
         ("config.E007", {"PARTNER_PRIVATE_ADDRESSES_ALLOWED": True}),

@@ -273,19 +273,12 @@ def test_a_rung_of_another_ladder_is_refused():
 
 
 def every_command():
-    for state, attempts in itertools.product(CommandState, (1, LIMIT)):
+    for state in CommandState:
         for heard in Heard:
-            yield (
-                (state, heard, None, attempts),
-                deliveries.command_after_send(state=state, heard=heard, attempts=attempts, limit=LIMIT),
-            )
+            yield (state, heard, None), deliveries.command_after_send(state=state, heard=heard)
         for answer, over in itertools.product(CommandAnswer, BOTH):
-            yield (
-                (state, answer, over, attempts),
-                deliveries.command_after_ask(
-                    state=state, answer=answer, settle_window_over=over, attempts=attempts, limit=LIMIT
-                ),
-            )
+            verdict = deliveries.command_after_ask(state=state, answer=answer, settle_window_over=over)
+            yield (state, answer, over), verdict
 
 
 def test_every_verdict_on_a_command_follows_an_edge_and_every_edge_is_taken():
@@ -299,20 +292,25 @@ def test_every_verdict_on_a_command_follows_an_edge_and_every_edge_is_taken():
 
 
 def test_a_command_is_repeated_only_if_it_never_left_or_the_ledger_does_not_know_it_after_the_window():
-    for (state, answer, over, attempts), verdict in every_command():
+    for (state, answer, over), verdict in every_command():
         if verdict.next_state is CommandState.PENDING and state is not CommandState.PENDING:
             assert answer is Heard.UNREACHABLE or (answer is CommandAnswer.NOT_KNOWN and over)
-            assert attempts < LIMIT
 
 
 def test_a_command_is_done_only_when_the_ledger_says_so():
-    for (state, answer, _, _), verdict in every_command():
+    for (state, answer, _), verdict in every_command():
         if verdict.next_state is CommandState.DONE and state is not CommandState.DONE:
             assert answer in {Heard.ACCEPTED, CommandAnswer.EXECUTED}
 
 
+def test_only_the_ledgers_own_refusal_kills_a_command():
+    for (_, answer, _), verdict in every_command():
+        if verdict.dead_reason is not None:
+            assert answer in {Heard.REFUSED, CommandAnswer.REJECTED}
+
+
 def test_a_dead_command_says_why_and_no_other_does():
-    for (state, answer, over, _), verdict in every_command():
+    for (state, answer, over), verdict in every_command():
         died = verdict.next_state is CommandState.DEAD and state is not CommandState.DEAD
         assert (verdict.dead_reason is not None) == died, (state, answer, over)
 
@@ -320,7 +318,7 @@ def test_a_dead_command_says_why_and_no_other_does():
 @pytest.mark.parametrize("answer", CommandAnswer)
 def test_inside_the_settle_window_an_unknown_command_never_goes_out_again(answer):
     verdict = deliveries.command_after_ask(
-        state=CommandState.UNKNOWN, answer=answer, settle_window_over=False, attempts=1, limit=LIMIT
+        state=CommandState.UNKNOWN, answer=answer, settle_window_over=False
     )
 
     assert verdict.next_state is not CommandState.PENDING
@@ -330,14 +328,12 @@ def test_inside_the_settle_window_an_unknown_command_never_goes_out_again(answer
 
 def test_a_refused_command_keeps_the_ledgers_code():
     by_send = deliveries.command_after_send(
-        state=CommandState.SENDING, heard=Heard.REFUSED, attempts=1, limit=LIMIT, partner_code="E42"
+        state=CommandState.SENDING, heard=Heard.REFUSED, partner_code="E42"
     )
     by_ask = deliveries.command_after_ask(
         state=CommandState.UNKNOWN,
         answer=CommandAnswer.REJECTED,
         settle_window_over=True,
-        attempts=1,
-        limit=LIMIT,
         partner_code="E42",
     )
 

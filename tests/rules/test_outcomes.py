@@ -15,9 +15,14 @@ LIMIT = 5
 BOTH = (False, True)
 MEMORIES = [
     Memory(
-        seen_bound=seen, call_may_have_arrived=call, settle_window_over=over, attempts=attempts, limit=LIMIT
+        seen_bound=seen,
+        call_may_have_arrived=call,
+        settle_window_over=over,
+        attempts=attempts,
+        sends=sends,
+        limit=LIMIT,
     )
-    for seen, call, over, attempts in itertools.product(BOTH, BOTH, BOTH, (1, LIMIT))
+    for seen, call, over, attempts, sends in itertools.product(BOTH, BOTH, BOTH, (1, LIMIT), (1, LIMIT))
 ]
 ENQUIRIES = [
     Enquiry(by_number=number, by_account=account, canary_found=canary)
@@ -39,13 +44,14 @@ def memory(**changes):
         "call_may_have_arrived": True,
         "settle_window_over": True,
         "attempts": 1,
+        "sends": 1,
         "limit": LIMIT,
     }
     return Memory(**(fresh | changes))
 
 
 def used_up(memory):
-    return memory.attempts >= memory.limit
+    return memory.attempts >= memory.limit and memory.sends >= memory.limit
 
 
 def everything_asked():
@@ -96,12 +102,12 @@ def test_a_refusal_is_dead_at_once_with_the_partners_code():
     assert (verdict.dead_reason, verdict.partner_code) == (DeadReason.REFUSED, "ORDER_RUNNING")
 
 
-def test_a_partner_out_of_reach_for_all_attempts_is_a_persons_business():
+def test_a_partner_out_of_reach_however_long_is_tried_again_and_hands_no_task_to_a_person():
     verdict = outcomes.after_send(
-        state=TaskState.SENDING, heard=Heard.UNREACHABLE, memory=memory(attempts=LIMIT)
+        state=TaskState.SENDING, heard=Heard.UNREACHABLE, memory=memory(attempts=100 * LIMIT)
     )
 
-    assert (verdict.next_state, verdict.dead_reason) == (TaskState.DEAD, DeadReason.ATTEMPTS_USED_UP)
+    assert (verdict.next_state, verdict.wait) == (TaskState.PENDING, Wait.BACKOFF)
 
 
 def test_no_send_ever_proves_an_end_whatever_the_partner_says():
@@ -203,7 +209,7 @@ def test_still_bound_after_the_settle_window_is_sent_again_until_attempts_are_us
     bound = Enquiry(by_number=Seen.BOUND, by_account=Seen.BOUND, canary_found=True)
 
     again = outcomes.after_enquiry(state=state, enquiry=bound, memory=memory())
-    dead = outcomes.after_enquiry(state=state, enquiry=bound, memory=memory(attempts=LIMIT))
+    dead = outcomes.after_enquiry(state=state, enquiry=bound, memory=memory(sends=LIMIT))
 
     assert again.next_state is TaskState.PENDING
     assert (dead.next_state, dead.dead_reason) == (TaskState.DEAD, DeadReason.ATTEMPTS_USED_UP)
@@ -214,6 +220,8 @@ def test_what_cannot_be_read_is_asked_again_until_the_truth_cannot_be_had(state)
     garbage = Enquiry(by_number=Seen.UNREADABLE, by_account=Seen.UNREADABLE)
 
     again = outcomes.after_enquiry(state=state, enquiry=garbage, memory=memory())
+    early = memory(attempts=LIMIT, settle_window_over=False)
+    assert outcomes.after_enquiry(state=state, enquiry=garbage, memory=early).next_state is TaskState.UNKNOWN
     dead = outcomes.after_enquiry(state=state, enquiry=garbage, memory=memory(attempts=LIMIT))
 
     assert (again.next_state, again.wait) == (TaskState.UNKNOWN, Wait.BACKOFF)
@@ -275,7 +283,8 @@ def test_a_contradiction_between_the_keys_ends_nothing_and_repeats_nothing():
 
     for state, enquiry, known, verdict in everything_asked():
         if state in ASKED and (enquiry.by_number, enquiry.by_account) in pairs:
-            expected = TaskState.DEAD if used_up(known) else TaskState.UNKNOWN
+            over = known.settle_window_over and known.attempts >= known.limit
+            expected = TaskState.DEAD if over else TaskState.UNKNOWN
             assert verdict.next_state is expected, (state, enquiry, known)
 
 

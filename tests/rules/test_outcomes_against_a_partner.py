@@ -80,6 +80,7 @@ def test_whatever_the_partner_does_a_task_that_says_unbound_is_unbound_and_was_e
             call_may_have_arrived=call,
             settle_window_over=over,
             attempts=attempt,
+            sends=attempt,
             limit=100,
         )
         if over and partner.late:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import StringIO
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_hold_is_named_only_to_whoever_may_know_of_it(stage: Stage) -> None:
     stage.until(ticket, "IN_REVIEW", "BLOCKED")
     ticket = stage.fresh(ticket)
 
-    assert "hold" not in english(health.of_ticket(ticket))
+    assert "hold" not in english(lambda: health.of_ticket(ticket))
     assert str(health.of_ticket(ticket, user=reviewer.user))
 
 
@@ -89,6 +90,16 @@ def test_asking_costs_a_bounded_number_of_queries(
     assert ClosureTicket.objects.filter(pk=ticket.pk).exists()
 
 
-def english(waiting: health.Waiting) -> str:
+def english(read: Callable[[], health.Waiting]) -> str:
     with translation.override("en"):
-        return str(waiting)
+        return str(read())
+
+
+def test_a_ledger_that_answers_nonsense_shows_on_the_ticket_until_it_answers(stage: Stage) -> None:
+    ticket = stage.request(stage.account())
+    stage.simulator.fault(system="LEDGER", kind="garbage", method="GET", times=1)
+    stage.assess()
+    assert "no usable answer (not readable)" in english(lambda: health.of_ticket(stage.fresh(ticket)))
+
+    stage.until(ticket, "IN_REVIEW")
+    assert "usable" not in english(lambda: health.of_ticket(stage.fresh(ticket)))

@@ -17,7 +17,7 @@ import pytest
 from django.utils import timezone
 
 from closures.models import Notice, PartnerCallback, UnbindTask
-from closures.services import callbacks, notices, unbinding
+from closures.services import callbacks, notices, partner_calls, unbinding
 from closures.services.callbacks import CallbackRefused
 from tests.races import at_once, race
 from tests.simulator_process import SECRET
@@ -206,7 +206,7 @@ def test_the_worker_who_holds_the_task_finds_that_he_has_lost_it(
     """The callback is applied while a worker asks the partner, who says that it is still bound."""
     task = task_in(stage, "CONFIRMING")
     stage.clock.skip()
-    enquire = unbinding.partner_calls.enquire
+    enquire = partner_calls.enquire
 
     def slow(row: UnbindTask, partner: Any) -> Any:
         stage.simulator.put_agreements(
@@ -217,7 +217,7 @@ def test_the_worker_who_holds_the_task_finds_that_he_has_lost_it(
         callbacks.apply(clock=stage.clock)
         return answer
 
-    monkeypatch.setattr(unbinding.partner_calls, "enquire", slow)
+    monkeypatch.setattr(partner_calls, "enquire", slow)
     unbinding.run(clock=stage.clock)
     task.refresh_from_db()
     assert (task.state, written(task)[1]) == ("UNBOUND", "CALLBACK_ENDED")

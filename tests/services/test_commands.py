@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -16,9 +15,10 @@ from accounts.actors import Actor
 from accounts.models import CreditAccount
 from closures.gateways import ledger
 from closures.models import LedgerCommand
-from closures.services import commands
+from closures.selectors import worklists
+from closures.services import closing, commands, holds, intake, settling
 from tests.races import at_once, race
-from tests.stage import Stage, written
+from tests.stage import Stage, wait_until, written
 
 ACTOR = Actor.job("test")
 
@@ -73,7 +73,8 @@ def test_without_a_clear_answer_it_is_asked_about(stage: Stage, kind: str) -> No
     stage.simulator.fault(system="LEDGER", kind=kind, method="POST", times=1, **late, **effect)
     step(stage)
     assert fresh(command).state == "UNKNOWN"
-    time.sleep(0.15 if late else 0)
+    if late:
+        wait_until(lambda: stage.effects("FREEZE", command.account.account_no) == 1)
     for _ in range(6):
         step(stage)
     assert fresh(command).state == "DONE"
@@ -114,13 +115,54 @@ def test_an_account_the_ledger_does_not_know_is_a_refusal(stage: Stage) -> None:
     assert (fresh(command).state, fresh(command).reason_code) == ("DEAD", "NOT_FOUND")
 
 
-def test_a_ledger_that_answers_nothing_sensible_ends_with_a_person(stage: Stage) -> None:
+def test_a_ledger_that_answers_nothing_sensible_is_asked_on_and_shows_on_the_operators_home(
+    stage: Stage,
+) -> None:
+    """What may have been carried out is never taken for undone (SPEC §4: UNKNOWN, asked before repeated)."""
     command = queued(stage, stage.account())
     stage.simulator.fault(system="LEDGER", kind="garbage", effect=False)
     for _ in range(django_settings.UNBIND_ATTEMPT_LIMIT + 1):
-        step(stage, hours=1)
-    assert (fresh(command).state, fresh(command).reason_code) == ("DEAD", "TRUTH_CANNOT_BE_HAD")
-    assert sent(stage, command) == 1
+        step(stage, hours=2)
+    assert (fresh(command).state, sent(stage, command)) == ("UNKNOWN", 1)
+    assert command in worklists.dead_commands(None, stage.now)
+    stage.simulator.clear_faults()
+    step(stage, hours=2)
+    step(stage, hours=2)
+    assert fresh(command).state == "DONE"
+
+
+def test_a_hold_that_comes_before_the_call_stops_it(stage: Stage) -> None:
+    ticket = stage.ticket("CLOSING")
+    closing.run(clock=stage.clock)
+    command = ticket.commands.get(verb="CLOSE")
+    reviewer = stage.staff("reviewer")
+    hold = holds.place(ticket_id=ticket.pk, kind="JUDICIAL", ground="x", actor=reviewer, now=stage.now)
+    for _ in range(3):
+        step(stage)
+    assert (fresh(command).state, sent(stage, command)) == ("PENDING", 0)
+    holds.lift(hold_id=hold.pk, ground="x", actor=reviewer, now=stage.now)
+    stage.until(ticket, "CLOSED")
+
+
+def test_a_pay_out_whose_ticket_was_withdrawn_is_never_sent(stage: Stage) -> None:
+    ticket = stage.ticket("SETTLING", credit_balance="36.20")
+    settling.run(clock=stage.clock)
+    command = ticket.commands.get(verb="PAY_OUT")
+    intake.withdraw(ticket_id=ticket.pk, actor=stage.staff("agent"), now=stage.now)
+    for _ in range(3):
+        step(stage)
+    assert (fresh(command).state, fresh(command).reason_code) == ("DEAD", "TICKET_MOVED_ON")
+    assert stage.effects("PAY_OUT", ticket.account.account_no) == 0
+    assert command not in worklists.dead_commands(None, stage.now)
+
+
+def test_a_read_of_today_counts_although_an_extract_was_dated_ahead(stage: Stage) -> None:
+    account = stage.account()
+    CreditAccount.objects.filter(pk=account.pk).update(ledger_as_of=stage.now + timedelta(hours=8))
+    account.refresh_from_db()
+    stage.simulator.spend(account.account_no, "500.00")
+    assert commands.record(account, ledger.read(account.account_no), now=stage.now)
+    assert (account.principal, account.ledger_as_of) == (Decimal("500.00"), stage.now)
 
 
 def test_a_dead_command_does_not_hold_the_next_one(stage: Stage) -> None:

@@ -9,6 +9,9 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from accounts.actors import Actor
+from accounts.decisions import PersonalDataWritten
+from accounts.models import RefusedAction
+from accounts.services import staff
 from accounts.tracking import NotPermitted, NotPossible
 from closures.models import ClosureTicket, Hold
 from closures.services import cooling_off, holds, intake, review
@@ -151,3 +154,27 @@ def test_of_two_who_lift_one_hold_one_does(raise_stage: Any) -> None:
     stage.staff("lead")
     ends = at_once(*(lambda n=n: lift(stage, hold, by=n) for n in ("reviewer", "lead")))
     assert sorted(type(end).__name__ for end in ends) == ["Hold", "NotPossible"]
+
+
+def test_who_leaves_owns_no_hold_and_nothing_he_asked_for_waits(stage: Stage) -> None:
+    ticket = stage.ticket("UNBINDING", ("JD", "PASSWORD_FREE", False))
+    leaver = stage.staff("reviewer")
+    hold = holds.place(ticket_id=ticket.pk, kind="LEGAL", ground="x", actor=leaver, now=stage.now)
+    review.ask_cancellation(ticket_id=ticket.pk, ground="x", actor=leaver, now=stage.now)
+
+    staff.leave(user_id=leaver.user.pk, actor=stage.staff("admin"), reason="离职", now=stage.now)
+
+    hold.refresh_from_db()
+    assert hold.owner is None and hold.state == "OPEN", "the hold itself stands"
+    assert stage.fresh(ticket).cancel_asked_by is None
+    assert written(hold) == (str(stage.staff("admin")), "its owner has left")
+
+
+@pytest.mark.parametrize("words", ["客户13812345678来电", "见 990000198811223344", "a.b@example.com 来信"])
+def test_no_reason_with_a_persons_number_is_ever_kept(stage: Stage, words: str) -> None:
+    ticket = stage.ticket("IN_REVIEW")
+    with refused(PersonalDataWritten, ticket):
+        holds.place(
+            ticket_id=ticket.pk, kind="LEGAL", ground=words, actor=stage.staff("reviewer"), now=stage.now
+        )
+    assert words not in str(RefusedAction.objects.latest("pk").__dict__)

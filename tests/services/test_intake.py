@@ -9,10 +9,10 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils.timezone import make_aware
 
-from accounts.actors import Actor
+from accounts.actors import SHIPPED, Actor
 from accounts.bulk import update_many
 from accounts.models import CreditAccount, RefusedAction, WorkCalendarDay
-from accounts.tracking import NotPermitted, NotPossible
+from accounts.tracking import NotPermitted, NotPossible, save_as
 from closures.models import ClosureTicket, UnbindTask
 from closures.models.tickets import Reason
 from closures.services import cooling_off, intake, unbinding
@@ -386,3 +386,26 @@ def test_a_withdrawal_that_races_the_start_of_unbinding_ends_in_exactly_one(rais
             assert account.line_state == "CLOSING"
         ends_seen.add(ticket.state)
     assert ends_seen <= {"WITHDRAWN", "UNBINDING"}
+
+
+# --- A newer calendar ----------------------------------------------------------------------------------
+
+
+def test_a_newer_calendar_sets_an_answer_date_earlier_and_never_later(stage: Stage) -> None:
+    ticket = stage.request(stage.account())
+    promised = ticket.answer_due_on
+    saturday = WorkCalendarDay.objects.filter(
+        date__gt=ticket.requested_at, date__lt=promised, is_working=False, date__iso_week_day=6
+    ).first()
+    saturday.is_working, saturday.calendar_version = True, "cn-2026.2"
+    save_as(saturday, actor=SHIPPED, reason="a newer notice")
+
+    assert intake.recount_answers(now=stage.now) == 1
+    earlier = stage.fresh(ticket)
+    assert earlier.answer_due_on < promised and "cn-2026.2" in earlier.answer_calendar
+    assert written(earlier)[1] == "a newer calendar sets it earlier"
+    assert intake.recount_answers(now=stage.now) == 0
+
+    saturday.is_working = False
+    save_as(saturday, actor=SHIPPED, reason="taken back")
+    assert intake.recount_answers(now=stage.now) == 0 and stage.fresh(ticket).answer_due_on < promised

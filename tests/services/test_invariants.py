@@ -72,12 +72,20 @@ def test_on_clean_rows_everything_holds_and_every_row_was_looked_at(now: datetim
 def test_a_check_keeps_one_row_each_and_counts_all_violations(now: datetime) -> None:
     a_case = a_closed_case(now)
     UnbindTask.objects.filter(pk=a_case.task.pk).update(state="DEAD")
-    assert invariants.check(now=now) == 2  # the task itself, and its history, which does not know
+    found = sum(result.violations for result in invariants.run(now=now))
+    assert found == 2  # the task itself, and its history, which does not know
     assert list(InvariantCheck.objects.order_by("number").values_list("number", flat=True)) == list(ALL)
     kept = InvariantCheck.objects.get(number=1)
     assert (kept.examined, kept.violations, kept.examples) == (1, 1, [a_case.ticket.number])
-    invariants.check(now=now)
+    invariants.run(now=now)
     assert InvariantCheck.objects.filter(number=1).count() == 2
+
+
+def test_each_night_every_invariant_has_its_turn_and_no_run_takes_more_than_one(now: datetime) -> None:
+    turns = sum(invariants.check_next(now=now) for _ in range(3 * len(ALL)))
+    assert turns == len(ALL) == InvariantCheck.objects.values("number").distinct().count()
+    assert invariants.check_next(now=now + timedelta(hours=19)) == 0
+    assert invariants.check_next(now=now + timedelta(hours=21)) == 1
 
 
 def test_examples_are_few_however_much_is_broken(now: datetime) -> None:

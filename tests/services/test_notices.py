@@ -16,6 +16,7 @@ from accounts.models import Regulation
 from accounts.tracking import NotPermitted, NotPossible, save_as
 from closures.models import ClosureTicket, Notice
 from closures.models.tickets import Reason
+from closures.selectors import worklists
 from closures.services import assessment, cooling_off, intake, notices, review
 from closures.services.notices import NotALetter, ProofMissing, delivering
 from tests.factories import SHIPPED, a_person
@@ -366,3 +367,23 @@ def test_many_workers_send_each_message_once(raise_stage: Any) -> None:
         for notice in ticket.notices.filter(channel="SMS"):
             assert (stage.effects("SMS", notice.key), notice.history.filter(state="SENT").count()) == (1, 1)
         assert stage.fresh(ticket).notice_arrived_at is not None
+
+
+def test_a_letter_is_printed_by_whoever_may_prove_it_and_history_says_who(stage: Stage) -> None:
+    ticket = lenders(stage)
+    stage.simulator.fault(system="SMS", kind="refuse", code="NUMBER_UNKNOWN")
+    deliver(stage, rounds=3)
+    letter = ticket.notices.get(channel="LETTER")
+    given = {"notice_id": letter.pk, "now": stage.now}
+    for name in ("agent", "operator", "auditor"):
+        with refused(NotPermitted, letter):
+            notices.print_letter(actor=stage.staff(name), **given)
+    with refused(NotALetter):
+        sms = ticket.notices.get(channel="SMS", kind="NOTICE_OF_CLOSING")
+        notices.print_letter(notice_id=sms.pk, actor=stage.staff("lead"), now=stage.now)
+
+    printed = notices.print_letter(actor=stage.staff("lead"), **given)
+
+    assert printed.customer_no == ticket.account.customer.customer_no and ticket.number in printed.text
+    assert written(letter) == (str(stage.staff("lead")), "the letter was printed")
+    assert letter in worklists.letters(None, stage.now)

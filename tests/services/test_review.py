@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +18,7 @@ from closures.services.holds import GroundMissing
 from closures.services.review import AlreadyDecided, NeedsSecondPerson, SameReviewer, StaleReview, TooLate
 from tests.factories import SHIPPED
 from tests.races import at_once, race
-from tests.stage import PERIOD, Stage, refused, seen, written
+from tests.stage import PERIOD, Stage, refused, seen, wait_until, written
 
 ALIPAY = ("ALIPAY", "PASSWORD_FREE", False)
 WECHAT = ("WECHAT", "WITHHOLDING", True)
@@ -344,7 +343,8 @@ def test_a_call_under_way_is_asked_to_its_end_and_never_resent(stage: Stage, fau
     late = {"latency_s": 0.05} if fault == "late_effect" else {}
     stage.simulator.fault(system="ALIPAY", kind=fault, method="POST", times=1, **effect, **late)
     unbinding.run(clock=stage.clock)
-    time.sleep(0.15 if late else 0)
+    if late:
+        wait_until(lambda: stage.effects("UNSIGN", agreement.agreement_no) == 1)
     assert UnbindTask.objects.get(pk=task.pk).state in ("SENDING", "UNKNOWN", "CONFIRMING")
     act(stage, review.ask_cancellation, ticket, by="reviewer")
     act(stage, review.cancel, ticket, by="reviewer2")

@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.models import CreditAccount, LineRestriction, PartnerAgreement
 from closures.models import ClosureTicket, UnbindAttempt, UnbindTask
 from closures.models.tickets import Reason
+from closures.selectors import worklists
 from closures.services import holds, partner_calls, unbinding
 from tests.races import at_once, race
 from tests.stage import STEP, WINDOW, Stage, written
@@ -306,15 +307,42 @@ def test_too_many_requests_means_that_nothing_was_sent(stage: Stage) -> None:
     assert ended_there(stage, task) == 1
 
 
-def test_a_partner_nobody_can_reach_ends_with_a_person(stage: Stage, settings: Any) -> None:
-    task = started(stage)
+def test_a_partner_out_of_reach_for_days_hands_nobody_a_task_and_it_goes_on_when_he_is_back(
+    stage: Stage, settings: Any
+) -> None:
+    task, there = started(stage), settings.PARTNERS
     settings.PARTNERS = {
         **settings.PARTNERS,
         "ALIPAY": {**settings.PARTNERS["ALIPAY"], "url": "http://127.0.0.1:1/x"},
     }
-    task = stage.task_until(task, "DEAD")
-    assert task.reason_code == "ATTEMPTS_USED_UP"
-    assert task.attempts == django_settings.UNBIND_ATTEMPT_LIMIT
+    for _ in range(2 * django_settings.UNBIND_ATTEMPT_LIMIT):
+        stage.work()
+        stage.clock.skip(timedelta(hours=2))
+    assert fresh(task).state == "PENDING" and fresh(task).attempts >= django_settings.UNBIND_ATTEMPT_LIMIT
+    assert task in worklists.unknown_tasks(None, stage.now), "the operator's home shows what waits for him"
+    settings.PARTNERS = there
+    assert stage.task_until(task, "UNBOUND").attempts < django_settings.UNBIND_ATTEMPT_LIMIT
+
+
+def test_a_settle_window_of_days_wears_no_attempt_out_and_is_asked_ever_more_rarely(stage: Stage) -> None:
+    """Still bound inside the window is no failure; after it the same key goes out again (SPEC §4)."""
+    ticket = stage.ticket("NOTICE_PERIOD", ALIPAY)
+    ClosureTicket.objects.filter(pk=ticket.pk).update(
+        policy={**ticket.policy, "settle_window_seconds": 3 * 86_400}
+    )
+    stage.end_period(ticket)
+    unbinding.start(now=stage.now)
+    task = ticket.tasks.get()
+    stage.simulator.fault(system="ALIPAY", kind="http_500", method="POST", times=1)
+    for _ in range(200):
+        stage.work()
+        if fresh(task).state == "UNBOUND":
+            break
+        stage.clock.skip(timedelta(hours=1))
+    task = fresh(task)
+    asked = task.tries.filter(verb="ENQUIRE").count()
+    assert task.state == "UNBOUND" and stage.effects("UNSIGN", task.agreement.agreement_no) == 1
+    assert unsigns(stage, task) == 2 and asked < 90
 
 
 def test_garbage_everywhere_proves_nothing(stage: Stage) -> None:

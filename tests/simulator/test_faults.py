@@ -55,7 +55,7 @@ def test_timeout_after_success_meets_the_command_not_the_question(
 
 
 def test_a_late_effect_comes_after_the_silence_and_once_per_key(scene: SimulatorControl, call: Call) -> None:
-    scene.fault(system="ALIPAY", kind="late_effect", latency_s=0.1, times=2)
+    scene.fault(system="ALIPAY", kind="late_effect", latency_s=1, times=2)
     for _ in range(2):
         with pytest.raises(httpx.RemoteProtocolError):
             call("POST", UNSIGN, BODY)
@@ -68,7 +68,7 @@ def test_a_late_effect_comes_after_the_silence_and_once_per_key(scene: Simulator
 def test_a_late_effect_behind_another_key_is_a_duplicate_that_the_judge_sees(
     scene: SimulatorControl, call: Call
 ) -> None:
-    scene.fault(system="ALIPAY", kind="late_effect", latency_s=0.1, times=1)
+    scene.fault(system="ALIPAY", kind="late_effect", latency_s=1, times=1)
     with pytest.raises(httpx.RemoteProtocolError):
         call("POST", UNSIGN, BODY)
     assert call("POST", UNSIGN, {**BODY, "key": "k2"}).status_code == 200
@@ -112,7 +112,7 @@ def test_refuse_refuses_with_its_code(scene: SimulatorControl, call: Call) -> No
 
 
 def test_slow_is_slow_and_still_right(scene: SimulatorControl, call: Call) -> None:
-    scene.fault(system="ALIPAY", kind="slow", latency_s=0.15, times=1)
+    scene.fault(system="ALIPAY", kind="slow", latency_s=15, times=1)
     before = time.monotonic()
     assert call("GET", STATUS).json()["status"] == "BOUND"
     assert time.monotonic() - before >= 0.15

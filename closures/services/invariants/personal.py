@@ -7,19 +7,9 @@ from typing import Any
 from django.apps import apps
 from django.db import connection, models
 
+from accounts.pii import PERSONAL
 from closures.services.invariants.finding import EXAMPLES, Finding
 from closures.services.invariants.records import APPS
-
-# What personal data looks like when it lies in a text, read alike by Python and by PostgreSQL: a mainland
-# ID number with a possible birth date, a mobile number, an e-mail address. Numbers of ours have letters
-# before or after their digits, so the digits must stand alone. SQLite keeps JSON as Django wrote it: a
-# Chinese character in front of the digits is \u and four hexadecimal digits there.
-ALONE, END = r"(^|[^0-9A-Za-z]|\\u[0-9a-f]{4})", "($|[^0-9A-Za-z])"
-ID_NUMBER = "[1-9][0-9]{5}(18|19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]"
-PHONE = r"(\+?86[ -]?)?1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}"
-# One character before the @ is enough to know it by; a run of them made PostgreSQL fifteen times slower.
-EMAIL = r"[A-Za-z0-9._%+-]@[A-Za-z0-9-]+\.[A-Za-z0-9]"
-PERSONAL = f"{ALONE}({ID_NUMBER}|{PHONE}){END}|{EMAIL}"
 
 
 def nothing_personal() -> Finding:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.actors import Actor
+from accounts.actors import Actor, ActorKind
 from accounts.decisions import decision
-from accounts.tracking import move, save_as
+from accounts.tracking import NotPermitted, move, save_as
 from closures import jobs
 from closures.errors import ClosureError
 from closures.jobs import Job
 from closures.models import ClosureTicket, Notice
 from closures.models.notices import NoticeChannel, NoticeKind
+from closures.selectors import letters
+
+PROVES = "closures.enter_letter_proof"
 
 
 class NotALetter(ClosureError):
@@ -24,6 +28,31 @@ class NotALetter(ClosureError):
 class ProofMissing(ClosureError):
     code = "proof_missing"
     template = _("Enter the tracking number of the letter.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """A letter to print and post: whose, and what it says. Never stored in the open."""
+
+    customer_no: str
+    subject: str
+    text: str
+
+
+@decision
+def print_letter(*, notice_id: int, actor: Actor, now: datetime) -> Letter:
+    """The letter is there to be printed and posted; history says who had it. Asking again records again.
+
+    Raises: NotPermitted, NotALetter.
+    """
+    if actor.kind is not ActorKind.STAFF or not (actor.user and actor.user.has_perm(PROVES)):
+        raise NotPermitted(move=_("Print the letter"))
+    notice = Notice.objects.select_for_update(of=("self",)).select_related("customer").get(pk=notice_id)
+    if notice.channel != NoticeChannel.LETTER:
+        raise NotALetter
+    subject, text = letters.opened(notice)
+    save_as(notice, actor=actor, reason="the letter was printed", now=now)
+    return Letter(customer_no=notice.customer.customer_no, subject=subject, text=text)
 
 
 @decision

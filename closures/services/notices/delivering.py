@@ -14,7 +14,6 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.timezone import localtime
 
-from accounts import pii
 from accounts.actors import Actor
 from accounts.models import CustomerIdentity
 from accounts.selectors import regulations
@@ -29,6 +28,7 @@ from closures.rules import deliveries
 from closures.rules.deadlines import in_quiet_hours, quiet_end
 from closures.rules.deliveries import Channel, NoticeVerdict, Proof, Receipt
 from closures.rules.outcomes import Heard
+from closures.selectors import letters
 from closures.services.commands import due_after
 from closures.services.notices import arrival, saying
 
@@ -101,9 +101,7 @@ def _send(notice: Notice) -> tuple[Heard, str, str]:
     to = saying.address(notice.customer, channel)
     if not to:
         return Heard.REFUSED, "", "NO_ADDRESS"
-    body = notice.body
-    subject = pii.reveal(body.subject_sealed, subject=notice.key, field="subject")
-    text = pii.reveal(body.text_sealed, subject=notice.key, field="text")
+    subject, text = letters.opened(notice)
     try:
         sent = registry.get(channel).send(key=notice.key, to=to, subject=subject, text=text)
     except Unreachable:
