@@ -1,4 +1,4 @@
-"""Showing a customer's identity unmasked: a right, a reason, a limit and a record.
+"""Showing a customer's identity unmasked, and finding him by it: a right, a limit and a record.
 
 Source: PITFALLS, Security (masked by default; reveal = POST + reason + rate limit + record).
 """
@@ -15,7 +15,8 @@ from accounts import pii
 from accounts.actors import Actor, ActorKind
 from accounts.decisions import decision
 from accounts.errors import Refusal
-from accounts.models import CustomerIdentity, IdentityReveal, User
+from accounts.models import Customer, CustomerIdentity, IdentityReveal, RefusedAction, User
+from accounts.selectors.identities import find_customers
 from accounts.tracking import NotPermitted
 
 PERMISSION = "accounts.reveal_identity"
@@ -60,6 +61,40 @@ class Identity:
         return f"Identity(version={self.version})"
 
     __str__ = __repr__
+
+
+class NobodyFound(Refusal):
+    """No customer carries exactly this; recorded, because who guesses numbers misses many times."""
+
+    code = "nobody_found"
+    template = _("Nobody is on file with exactly this. Check each digit and try again.")
+
+
+class TooManyMisses(Refusal):
+    """The member of staff has searched in vain as often as the limit allows within the hour."""
+
+    code = "too_many_misses"
+    template = _("You have searched in vain {missed} times within an hour. Ask the customer again, or wait.")
+
+
+@decision
+def search(*, id_number: str = "", phone: str = "", most: int, actor: Actor, now: datetime) -> list[Customer]:
+    """Up to `most` customers whose current identity carries exactly these numbers, at least one.
+
+    A search that finds nobody is refused and so recorded, without the numbers, and an hour has room for few
+    of them: the masks of a screen must not be filled in by guessing.
+
+    Raises: NobodyFound, TooManyMisses.
+    """
+    missed = RefusedAction.objects.filter(
+        at__gt=now - WINDOW, actor=str(actor), code=NobodyFound.code
+    ).count()
+    if missed >= settings.SEARCH_MISSES_PER_HOUR:
+        raise TooManyMisses(missed=missed)
+    found = list(find_customers(id_number=id_number, phone=phone)[:most])
+    if not found:
+        raise NobodyFound
+    return found
 
 
 @decision

@@ -163,6 +163,7 @@ CONTENT_SECURITY_POLICY = {
 # "id:base64key,id:base64key": the first seals, all open. The index key never rotates silently.
 FIELD_KEYS = env.str("FIELD_KEYS", default="")
 INDEX_KEY = env.str("INDEX_KEY", default="")
+SEARCH_MISSES_PER_HOUR = 30  # searches by ID number or phone that find nobody, per member of staff
 REVEAL_LIMIT_PER_HOUR = 30  # identities one member of staff may see unmasked within an hour
 
 # --- Mail -----------------------------------------------------------------------------------------

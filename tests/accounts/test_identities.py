@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -17,7 +18,7 @@ from accounts.roles import Role
 from accounts.selectors.identities import NOBODY, find_customers, identities_of, identity_of, same_id_number
 from accounts.services import identities, keys
 from accounts.tracking import NotPermitted
-from tests.factories import a_customer, staff
+from tests.factories import a_customer, a_person, staff
 from tests.races import at_once, race
 
 pytestmark = pytest.mark.django_db
@@ -248,3 +249,16 @@ def test_a_row_no_key_opens_is_named_and_left_and_the_rest_goes_on(rotated, cust
 def test_every_refusal_here_has_its_own_code() -> None:
     refusals = [identities.ReasonMissing, identities.TooManyReveals, identities.NoIdentity, pii.Unreadable]
     assert len({r.code for r in [*refusals, Refusal]}) == 5
+
+
+def test_who_guesses_numbers_is_stopped_and_no_number_is_kept(settings: Any, now: datetime) -> None:
+    settings.SEARCH_MISSES_PER_HOUR = 3
+    known = a_person(known={"phone": "19900000077"})
+    clerk, other = staff(Role.AGENT), staff(Role.AGENT)
+    for last in range(3):
+        with pytest.raises(identities.NobodyFound):
+            identities.search(phone=f"1990000008{last}", most=5, actor=clerk, now=now)
+    with pytest.raises(identities.TooManyMisses):
+        identities.search(phone="19900000077", most=5, actor=clerk, now=now)
+    assert identities.search(phone="19900000077", most=5, actor=other, now=now) == [known]
+    assert "1990000008" not in str(list(RefusedAction.objects.values()))
