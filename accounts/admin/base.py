@@ -58,6 +58,10 @@ COLOURS: dict[str, str] = {
     "OPEN": "warning",
     "FAILED": "danger",
     "EXPIRED": "danger",
+    "RECEIVED": "warning",
+    "DECIDED": "warning",
+    "REVIEW_REQUESTED": "warning",
+    "ASKED": "warning",
     "ALARM": "danger",
     # nobody knows yet
     "UNKNOWN": "warning",
@@ -73,6 +77,8 @@ COLOURS: dict[str, str] = {
     "SENT": "info",
     "WAITING": "info",
     "INVITED": "info",
+    "REGISTERED": "info",
+    "INVESTIGATING": "info",
     "DRAFT": "",
     # as it should be
     "ACTIVE": "success",
@@ -85,6 +91,12 @@ COLOURS: dict[str, str] = {
     "ABSENT": "success",
     "DELIVERED": "success",
     "APPLIED": "success",
+    "REPLIED": "success",
+    "REVIEWED": "success",
+    "APPROVED": "success",
+    "UPHELD": "danger",
+    "PARTLY_UPHELD": "warning",
+    "NOT_UPHELD": "",
     "LIFTED": "",
     # limited
     "LOCKED": "warning",
@@ -100,6 +112,10 @@ COLOURS: dict[str, str] = {
     "LEFT": "",
     "ERASED": "",
     "NO_EFFECT": "",
+    "OUT_OF_SCOPE": "",
+    "MERGED": "",
+    "REFUSED": "danger",
+    "RETIRED": "",
     # severities of blockers
     "BLOCK": "danger",
     "SETTLE": "warning",
