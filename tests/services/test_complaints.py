@@ -436,4 +436,3 @@ def test_a_complaint_that_races_the_end_of_the_period_holds_or_comes_after(raise
         )
         assert isinstance(ends[1], Complaint), ends
         assert ticket.holds.filter(state="OPEN").count() == 1
-

@@ -300,7 +300,7 @@ def test_the_command_ends_with_an_error_that_names_what_does_not_hold(now: datet
     call_command("check_invariants", only="2", stdout=out)
 
 
-@pytest.mark.parametrize("only", ["9", "x", "1,", "0"])
+@pytest.mark.parametrize("only", ["99", "x", "1,", "0"])
 def test_the_command_refuses_a_number_it_does_not_know(only: str) -> None:
     with pytest.raises(CommandError, match="--only"):
         call_command("check_invariants", only=only)

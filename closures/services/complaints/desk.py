@@ -135,10 +135,10 @@ def _named(rows: QuerySet[Any], fields: tuple[str, ...]) -> set[int]:
     return {person for row in found for person in row if person}
 
 
-def in_states(complaint: Complaint, *states: str, move: Any) -> None:
+def in_states(row: Any, *states: str, move: Any) -> None:
     """Raises NotPossible from any other state."""
-    if complaint.state not in states:
-        raise NotPossible(move=move, row=complaint, state=complaint.get_state_display())
+    if row.state not in states:
+        raise NotPossible(move=move, row=row, state=row.get_state_display())
 
 
 # --- Texts ------------------------------------------------------------------------------------------

@@ -62,7 +62,8 @@ def merge(*, complaint_id: int, into_id: int, actor: Actor, now: datetime) -> Co
     lapse_asked(complaint, actor=actor, now=now)
     move(complaint, "merge", actor=actor, reason="merged into another", now=now, merged_into=other)
     _take_over(other, complaint)
-    if complaint.due_on < other.due_on:
+    # Of two that are due on one day the clock that started first stands: extensions are counted from it.
+    if (complaint.due_on, complaint.clock_started_on) < (other.due_on, other.clock_started_on):
         lapse_asked(other, actor=actor, now=now)
         _take_clock(other, complaint)
     return save_as(other, actor=actor, reason="another was merged into it", now=now)  # type: ignore[no-any-return]

@@ -153,6 +153,7 @@ def _open(extension_id: int, *, actor: Actor) -> tuple[User, Complaint, Complain
     if person.pk == extension.asked_by_id:
         raise SameApprover
     desk.recuse(complaint, person)
+    desk.in_states(extension, Asked, move=_("Decide on an extension"))
     return person, complaint, extension
 
 

@@ -96,6 +96,9 @@ class Counting:
             days += int(self.rules[row.to_rule_id].value)
             if not self._counts(started_on, days, row.to_calendar, row.to_due_on):
                 return False
+        last = (chain[-1].to_rule_id, chain[-1].to_calendar) if chain else (rule_id, version)
+        if last != (complaint.due_rule_id, complaint.due_calendar):
+            return False
         return rules.unbroken(
             first_due_on=stands, chain=[_step(row) for row in chain], due_on=complaint.due_on
         )
