@@ -45,7 +45,7 @@ def tickets_of(**which: Any) -> list[ClosureTicket]:
 
 def complaints_of(**which: Any) -> list[Complaint]:
     """The newest complaints, ready to be shown."""
-    found = list(Complaint.objects.filter(**which).order_by("-pk")[:TICKETS_SHOWN])
+    found: list[Any] = list(Complaint.objects.filter(**which).order_by("-pk")[:TICKETS_SHOWN])
     for complaint in found:
         complaint.colour = colour(complaint.state)
     return found

@@ -63,7 +63,7 @@ def complaints_of(request: HttpRequest, ticket: ClosureTicket) -> list[Complaint
     """What was complained about this closing, for whoever may read it."""
     if not request.user.has_perm("closures.view_complaint"):
         return []
-    found = list(ticket.complaints.order_by("-pk")[:20])
+    found: list[Any] = list(ticket.complaints.order_by("-pk")[:20])
     for complaint in found:
         complaint.colour = COLOURS[complaint.state]
     return found

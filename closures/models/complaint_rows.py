@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -29,9 +30,9 @@ class Level(models.TextChoices):
 APPROVE_RIGHT = {Level.COMPLEX: DECIDE, Level.SPECIAL: "closures.extend_complaint"}
 
 
-def may_approve(extension: ComplaintExtension, user: User) -> bool:
+def may_approve(extension: Any, user: Any) -> bool:
     """A reviewer for a complex case, senior management for the second time. Source: 投诉办法; FACTS L11."""
-    return user.has_perm(APPROVE_RIGHT[Level(extension.level)])
+    return bool(user.has_perm(APPROVE_RIGHT[Level(extension.level)]))
 
 
 class ComplaintExtension(Tracked):

@@ -120,7 +120,7 @@ def check(name: str, condition: Q) -> models.CheckConstraint:
 
 
 # A review may take a remedy away that the decision gave, so the decision is held to it until then.
-CONSTRAINTS = [
+CONSTRAINTS: list[models.BaseConstraint] = [
     check("state_is_legal", Q(state__in=STATES)),
     check("not_handled_by_who_is_complained_about", apart("about_staff", "handler")),
     check("not_decided_by_who_is_complained_about", apart("about_staff", "decided_by")),
