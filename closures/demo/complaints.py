@@ -21,7 +21,8 @@ RECEIVED = make_aware(datetime(2026, 2, 2, 15, 0))  # due on 2026-02-24, a day a
 CANNED = (
     ("投诉不成立（通用）", "", "NOT_UPHELD",
      "您好！您于 {{ received_on }} 提出的投诉（编号 {{ number }}）已调查完毕。"
-     "经核实，未发现我们的处理存在不当，处理结果为：{{ outcome }}。如有异议，您可在 {{ review_until }} 之前申请核查。"),
+     "经核实，未发现我们的处理存在不当，处理结果为：{{ outcome }}。"
+     "如有异议，您可在 {{ review_until }} 之前申请核查。"),
     ("息费投诉成立", "FEES", "UPHELD",
      "您好！经核查，您反映的{{ brand }}（尾号 {{ account_tail }}）息费问题属实，我们向您致歉。"
      "补偿金额 {{ compensation }} 元将在五个工作日内到账。"),

@@ -57,7 +57,8 @@ def fill(text: str, complaint: Complaint, *, now: datetime, **more: Any) -> str:
     values = complaint_letters.values_for(complaint, language="zh-hans", now=now, **more)
     known = {name: values.get(name, "") for name in FIELDS}
     known["number"] = complaint.number
-    return ENGINE.from_string(text).render(Context(known, autoescape=False))
+    # A rendered template calls itself safe HTML; this is plain text, so it must be escaped where it is shown.
+    return ENGINE.from_string(text).render(Context(known, autoescape=False)) + ""
 
 
 def offered(complaint: Complaint) -> QuerySet[CannedReply]:

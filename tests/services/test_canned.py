@@ -82,6 +82,7 @@ def test_every_field_is_filled_and_nothing_is_escaped_or_run(stage: Stage) -> No
     assert f"number={complaint.number}；received_on=2026-02-02；due_on=2026-02-24" in filled
     assert "outcome=投诉不成立" in filled and "brand=花呗" in filled
     assert filled.endswith("<b>&") and "{{" not in filled
+    assert type(filled) is str, "plain text, never markup that calls itself safe"
 
 
 def test_those_that_fit_are_offered_the_closest_first(stage: Stage) -> None:
