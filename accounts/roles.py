@@ -54,6 +54,12 @@ CASE_MODELS = (
     "closures.ledgercommand",
     "closures.notice",
 )
+COMPLAINT_MODELS = (
+    "closures.complaint",
+    "closures.complaintextension",
+    "closures.complaintpause",
+    "closures.cannedreply",
+)
 MACHINE_MODELS = (
     "closures.unbindtask",
     "closures.unbindattempt",
@@ -65,12 +71,13 @@ MACHINE_MODELS = (
 STAFF_MODELS = ("accounts.user", "accounts.refusedaction", "accounts.identityreveal")
 
 VIEWS: dict[Role, tuple[str, ...]] = {
-    Role.AGENT: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS,
-    Role.REVIEWER: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS,
+    Role.AGENT: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS + COMPLAINT_MODELS,
+    Role.REVIEWER: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS + COMPLAINT_MODELS,
     Role.LEAD: CUSTOMER_MODELS
     + PRODUCT_MODELS
     + ACCOUNT_MODELS
     + CASE_MODELS
+    + COMPLAINT_MODELS
     + ("closures.noticetemplate", "closures.invariantcheck", "accounts.refusedaction"),
     Role.RISK: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS,
     Role.OPERATOR: MACHINE_MODELS
@@ -79,6 +86,7 @@ VIEWS: dict[Role, tuple[str, ...]] = {
     + PRODUCT_MODELS
     + ACCOUNT_MODELS
     + CASE_MODELS
+    + COMPLAINT_MODELS
     + MACHINE_MODELS
     + STAFF_MODELS
     + ("closures.noticetemplate",),
@@ -92,6 +100,8 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.withdraw_closure",
         "closures.place_hold",
         "closures.search_customer",
+        "closures.register_complaint",
+        "closures.handle_complaint",
     ),
     Role.REVIEWER: (
         "closures.decide_closure",
@@ -102,6 +112,7 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.search_customer",
         "accounts.reveal_identity",
         "closures.enter_letter_proof",
+        "closures.decide_complaint",
     ),
     Role.LEAD: (
         "closures.decide_closure",
@@ -115,6 +126,9 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.search_customer",
         "closures.enter_letter_proof",
         "accounts.reveal_identity",
+        "closures.decide_complaint",
+        "closures.extend_complaint",
+        "closures.edit_canned_reply",
         "accounts.edit_product",
         "accounts.edit_regulation",
         "accounts.edit_calendar",

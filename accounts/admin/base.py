@@ -66,6 +66,10 @@ COLOURS: dict[str, str] = {
     "OPEN": "warning",
     "FAILED": "danger",
     "EXPIRED": "danger",
+    "RECEIVED": "warning",
+    "DECIDED": "warning",
+    "REVIEW_REQUESTED": "warning",
+    "ASKED": "warning",
     "ALARM": "danger",
     # nobody knows yet
     "UNKNOWN": "warning",
@@ -81,6 +85,8 @@ COLOURS: dict[str, str] = {
     "SENT": "info",
     "WAITING": "info",
     "INVITED": "info",
+    "REGISTERED": "info",
+    "INVESTIGATING": "info",
     "DRAFT": "",
     # as it should be
     "ACTIVE": "success",
@@ -93,6 +99,12 @@ COLOURS: dict[str, str] = {
     "ABSENT": "success",
     "DELIVERED": "success",
     "APPLIED": "success",
+    "REPLIED": "success",
+    "REVIEWED": "success",
+    "APPROVED": "success",
+    "UPHELD": "danger",
+    "PARTLY_UPHELD": "warning",
+    "NOT_UPHELD": "",
     "LIFTED": "",
     # limited
     "LOCKED": "warning",
@@ -108,6 +120,10 @@ COLOURS: dict[str, str] = {
     "LEFT": "",
     "ERASED": "",
     "NO_EFFECT": "",
+    "OUT_OF_SCOPE": "",
+    "MERGED": "",
+    "REFUSED": "danger",
+    "RETIRED": "",
     # severities of blockers
     "BLOCK": "danger",
     "SETTLE": "warning",

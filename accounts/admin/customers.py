@@ -33,7 +33,7 @@ class CustomerAdmin(RowsBeforeShown, ExactSearch, ReadOnlyAdmin):
     standing_shown = badge("standing", description=_("standing"))
     synthetic_shown = yes("synthetic", description=_("synthetic"))
 
-    dialogs = (
+    dialogs: tuple[Dialog, ...] = (
         Dialog(
             name="reveal",
             label=_("Reveal the identity"),

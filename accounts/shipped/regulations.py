@@ -80,6 +80,15 @@ ROWS: dict[str, tuple[str, str, str, str, str, Certainty, date]] = {
         GENERAL,
         COMPLAINT_RULES,
     ),
+    "COMPLAINT_TARGET": (
+        "10",
+        "working_days",
+        "投诉办理内部目标",
+        "Complaint, our own target",
+        "Our choice: two thirds of the statutory time of a simple complaint",
+        OURS,
+        OUR_CHOICES,
+    ),
     "BUREAU_DISPUTE": (
         "20",
         "calendar_days",

@@ -3,6 +3,9 @@
 from closures.admin import (  # noqa: F401
     accounts,
     commands,
+    complaint_pages,
+    complaint_rows,
+    complaints,
     holds,
     home,
     intake,

@@ -25,7 +25,8 @@ from accounts.admin.overviews import AccountCard
 from accounts.models import CreditAccount, Customer, LineRestriction, PartnerAgreement
 from closures.admin import intake
 from closures.admin.base import InWords, brand, colour, comes_next
-from closures.models import ClosureTicket
+from closures.admin.complaint_entries import REGISTER_FOR_CUSTOMER
+from closures.models import ClosureTicket, Complaint
 from closures.models.tickets import Reason
 from closures.services.intake import Received, request_closure
 
@@ -39,6 +40,14 @@ def tickets_of(**which: Any) -> list[ClosureTicket]:
     for ticket in found:
         ticket.colour = colour(ticket.state)
         ticket.brand = brand(ticket.account.product)
+    return found
+
+
+def complaints_of(**which: Any) -> list[Complaint]:
+    """The newest complaints, ready to be shown."""
+    found: list[Any] = list(Complaint.objects.filter(**which).order_by("-pk")[:TICKETS_SHOWN])
+    for complaint in found:
+        complaint.colour = colour(complaint.state)
     return found
 
 
@@ -109,12 +118,19 @@ class AgreementInWordsAdmin(InWords, PartnerAgreementAdmin):
 
 @admin.register(Customer)
 class CustomerWithTicketsAdmin(InWords, CustomerAdmin):
+    dialogs = (*CustomerAdmin.dialogs, REGISTER_FOR_CUSTOMER)
+
     def overview(self, request: HttpRequest, customer: Customer) -> dict[str, Any]:
         context = super().overview(request, customer)
         if request.user.has_perm("closures.view_closureticket"):
             tickets = tickets_of(account__customer=customer)
             tell(context["cards"], tickets, request)
             context |= {"tickets": tickets, "tickets_template": "admin/closures/tickets_card.html"}
+        if request.user.has_perm("closures.view_complaint"):
+            context |= {
+                "complaints": complaints_of(customer=customer),
+                "complaints_template": "admin/closures/complaints_card.html",
+            }
         return context
 
 

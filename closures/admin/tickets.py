@@ -21,7 +21,7 @@ from accounts.admin.searching import ExactSearch
 from closures.admin import base
 from closures.admin.base import TrackedAdmin
 from closures.admin.ticket_dialogs import DIALOGS, REVEAL, asked_by
-from closures.models import ClosureTicket
+from closures.models import ClosureTicket, Complaint
 from closures.rules.deadlines import china_date
 from closures.selectors import answer_dates, casefile, certificate
 from closures.selectors.next_steps import next_step
@@ -57,6 +57,16 @@ def paint(case: casefile.CaseFile) -> None:
     ]
     for row, state in coloured:
         row.colour = COLOURS[state]
+
+
+def complaints_of(request: HttpRequest, ticket: ClosureTicket) -> list[Complaint]:
+    """What was complained about this closing, for whoever may read it."""
+    if not request.user.has_perm("closures.view_complaint"):
+        return []
+    found: list[Any] = list(ticket.complaints.order_by("-pk")[:20])
+    for complaint in found:
+        complaint.colour = COLOURS[complaint.state]
+    return found
 
 
 class AnswerDue(admin.SimpleListFilter):
@@ -227,6 +237,7 @@ class ClosureTicketAdmin(ExactSearch, TrackedAdmin):
             "holds": [(hold, base.buttons(request, hold)) for hold in case.holds],
             "tasks": [(line, base.buttons(request, line.row)) for line in case.tasks],
             "commands": [(row, why, base.buttons(request, row)) for row, why in case.commands],
+            "complaints": complaints_of(request, ticket),
             "notices": [(row, why, base.buttons(request, row)) for row, why in case.notices],
             "reveal": next(
                 (base.button(d, ticket) for d in (REVEAL,) if d.offered(ticket, request.user)), None

@@ -23,6 +23,7 @@ from accounts.tracking import move, save_as
 PASSWORD = "closing-demo-2026"
 STAFF = (
     ("agent", "客服 陈晓", (Role.AGENT,)),
+    ("agent2", "客服 许文", (Role.AGENT,)),
     ("reviewer", "审核 林静", (Role.REVIEWER,)),
     ("reviewer2", "审核 何平", (Role.REVIEWER,)),
     ("lead", "主管 周岚", (Role.LEAD,)),

@@ -2,6 +2,8 @@
 
 from closures.models.blockers import Blocker
 from closures.models.callbacks import PartnerCallback
+from closures.models.complaint_rows import CannedReply, ComplaintExtension, ComplaintPause, ComplaintText
+from closures.models.complaints import Complaint
 from closures.models.holds import Hold
 from closures.models.ledger import LedgerCommand
 from closures.models.notices import Notice, NoticeBody, NoticeTemplate
@@ -11,7 +13,12 @@ from closures.models.unbinding import UnbindAttempt, UnbindTask
 
 __all__ = [
     "Blocker",
+    "CannedReply",
     "ClosureTicket",
+    "Complaint",
+    "ComplaintExtension",
+    "ComplaintPause",
+    "ComplaintText",
     "Hold",
     "InvariantCheck",
     "LedgerCommand",

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as translate
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from accounts.tracking import Tracked, sets, tracked
+from accounts.tracking import EVERYBODY, Tracked, sets, tracked
 from closures.models.tickets import ClosureTicket
 
 
@@ -88,6 +88,11 @@ class Hold(Tracked):
         custom=sets(label=_("Lift the hold")),
     )
     def lift(self, *, lifted_at: datetime) -> None:
+        self.lifted_at = lifted_at
+
+    @transition(state, source=State.OPEN, target=State.LIFTED, custom=sets(also=EVERYBODY))
+    def end(self, *, lifted_at: datetime) -> None:
+        """What it was placed for is over: a consequence of a move whose right was checked."""
         self.lifted_at = lifted_at
 
     # Properties

@@ -26,6 +26,9 @@ class NoticeKind(models.TextChoices):
     WITHDRAWN = "WITHDRAWN", _("withdrawn")
     UNBINDING_DELAYED = "UNBINDING_DELAYED", _("unbinding delayed")
     CLOSED = "CLOSED", _("closed, with certificate")
+    COMPLAINT_ACKNOWLEDGED = "COMPLAINT_ACKNOWLEDGED", _("complaint received")
+    COMPLAINT_EXTENDED = "COMPLAINT_EXTENDED", _("complaint needs more time")
+    COMPLAINT_DECIDED = "COMPLAINT_DECIDED", _("complaint decided")
 
 
 class NoticeChannel(models.TextChoices):

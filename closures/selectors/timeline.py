@@ -28,7 +28,17 @@ from accounts.models import (
     User,
 )
 from accounts.selectors import actors
-from closures.models import Blocker, ClosureTicket, Hold, LedgerCommand, Notice, UnbindAttempt, UnbindTask
+from closures.models import (
+    Blocker,
+    ClosureTicket,
+    Complaint,
+    ComplaintExtension,
+    Hold,
+    LedgerCommand,
+    Notice,
+    UnbindAttempt,
+    UnbindTask,
+)
 from closures.models.notices import NoticeChannel, NoticeKind
 from closures.selectors import reasons
 
@@ -48,6 +58,9 @@ NOUNS: dict[str, tuple[Any, str]] = {
     "account": (_("Account"), "credit_card"),
     "reveal": (_("Identity shown"), "visibility"),
     "refusal": (_("Refused"), "do_not_disturb_on"),
+    "complaint": (_("Complaint"), "sentiment_dissatisfied"),
+    "extension": (_("Extension"), "more_time"),
+    "pause": (_("Wait for the complainant"), "hourglass_empty"),
 }
 STATES: dict[str, dict[str, Any]] = {
     "ticket": dict(ClosureTicket.State.choices),
@@ -60,6 +73,9 @@ STATES: dict[str, dict[str, Any]] = {
     "notice": dict(Notice.State.choices),
     "restriction": {"OPEN": _("put"), "LIFTED": _("lifted")},
     "account": dict(CreditAccount.LineState.choices),
+    "complaint": dict(Complaint.State.choices),
+    "extension": dict(ComplaintExtension.State.choices),
+    "pause": {"OPEN": _("waiting"), "ENDED": _("answered")},
 }
 WORKERS = {
     "assessment": _("assessment"),

@@ -19,6 +19,8 @@ from accounts.models import RefusedAction, Regulation, User
 from closures.jobs import Job
 from closures.models import (
     ClosureTicket,
+    Complaint,
+    ComplaintExtension,
     InvariantCheck,
     LedgerCommand,
     Notice,
@@ -26,8 +28,11 @@ from closures.models import (
     Sweep,
     UnbindTask,
 )
+from closures.models.complaints import DECIDE as DECIDE_COMPLAINT
+from closures.models.complaints import HANDLE as HANDLE_COMPLAINT
 from closures.models.notices import NoticeChannel
 from closures.models.tickets import Reason
+from closures.selectors import complaint_lists as complaints
 
 SHOWN = 6
 CAP = 99
@@ -262,6 +267,37 @@ KINDS = (
         query=alarms,
         filters={"outcome__exact": PartnerCallback.Outcome.ALARM},
     ),
+    Kind(
+        code="COMPLAINTS_TO_REGISTER",
+        rights=(HANDLE_COMPLAINT,),
+        query=complaints.to_accept,
+        filters={"state__exact": Complaint.State.RECEIVED},
+    ),
+    Kind(
+        code="COMPLAINTS_DUE",
+        rights=(HANDLE_COMPLAINT, DECIDE_COMPLAINT),
+        query=complaints.due,
+        filters={"due": "soon"},
+    ),
+    Kind(
+        code="COMPLAINTS_TO_DECIDE",
+        rights=(DECIDE_COMPLAINT,),
+        query=complaints.to_decide,
+        filters={"state__exact": Complaint.State.INVESTIGATING},
+    ),
+    Kind(
+        code="EXTENSIONS",
+        rights=(DECIDE_COMPLAINT,),
+        query=complaints.extensions_to_approve,
+        filters={"state__exact": ComplaintExtension.State.ASKED},
+    ),
+    Kind(
+        code="REVIEWS",
+        rights=(DECIDE_COMPLAINT,),
+        query=complaints.reviews_to_decide,
+        filters={"state__exact": Complaint.State.REVIEW_REQUESTED},
+    ),
+    Kind(code="MY_COMPLAINTS", rights=(HANDLE_COMPLAINT,), query=complaints.mine),
     Kind(code="REFUSALS", rights=("accounts.view_refusedaction",), query=refusals),
     Kind(code="INVITED", rights=(STAFF,), query=invited, filters={"state__exact": User.State.INVITED}),
     Kind(code="WITHOUT_ROLE", rights=("accounts.manage_roles",), query=without_role),

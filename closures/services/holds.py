@@ -51,12 +51,37 @@ def place(
     ticket = ClosureTicket.objects.select_for_update(of=("self",)).get(pk=ticket_id)
     if not ticket.is_open:
         raise TicketEnded(number=ticket.number)
-    hold = Hold(
-        ticket=ticket, kind=Hold.Kind(kind), ground=ground.strip(), opened_at=now, owner=owner or actor.user
-    )
-    save_as(hold, actor=actor, reason=ground.strip(), now=now)
+    return put(ticket=ticket, kind=kind, ground=ground.strip(), actor=actor, now=now, owner=owner)
+
+
+def put(
+    *,
+    ticket: ClosureTicket,
+    kind: Hold.Kind,
+    ground: str,
+    actor: Actor,
+    now: datetime,
+    owner: User | None = None,
+) -> Hold:
+    """A hold as a consequence of a move whose right was checked. The caller holds the open ticket's lock."""
+    hold = Hold(ticket=ticket, kind=Hold.Kind(kind), ground=ground, opened_at=now, owner=owner or actor.user)
+    save_as(hold, actor=actor, reason=ground, now=now)
     look_again(ticket, now=now)
     return hold
+
+
+def end(*, ticket: ClosureTicket, hold: Hold, ground: str, actor: Actor, now: datetime) -> None:
+    """What the hold was placed for is over, as a consequence of another move; others stay.
+
+    Safe to repeat: a hold that a person has lifted meanwhile stays as it is. The caller holds the ticket's
+    lock.
+    """
+    hold = Hold.objects.select_for_update(of=("self",)).get(pk=hold.pk)
+    if hold.state != Hold.State.OPEN:
+        return
+    move(hold, "end", actor=actor, reason=ground, now=now, lifted_at=now)
+    if ticket.is_open:
+        look_again(ticket, now=now)
 
 
 @decision

@@ -61,6 +61,28 @@ NAVIGATION = [
         ],
     },
     {
+        "title": _("Complaints"),
+        "separator": True,
+        "items": [
+            {
+                "title": _("New complaint"),
+                "icon": "add_comment",
+                "link": reverse_lazy("admin:complaint_new"),
+                "permission": holds("closures.register_complaint"),
+            },
+            listing("closures.complaint", _("Complaints"), "sentiment_dissatisfied"),
+            listing("closures.complaintextension", _("Extensions"), "more_time"),
+            listing("closures.complaintpause", _("Waits for complainants"), "hourglass_empty"),
+            listing("closures.cannedreply", _("Canned replies"), "quickreply"),
+            {
+                "title": _("Complaint figures"),
+                "icon": "bar_chart",
+                "link": reverse_lazy("admin:complaint_figures"),
+                "permission": holds("closures.view_complaint"),
+            },
+        ],
+    },
+    {
         "title": _("Customers"),
         "separator": True,
         "items": [

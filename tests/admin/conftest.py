@@ -68,7 +68,15 @@ def world(db: None) -> dict[str, Any]:
     PartnerCallback.objects.create(
         partner="ALIPAY", event_id="e1", kind="agreement.ended", body_sealed="", received_at=now
     )
-    return {"account": account, "owing": owing, "ticket": ticket, "agent": agent, "lead": lead}
+    complaint = scenes.a_complaint(ticket, by=factories.a_user(Role.AGENT))
+    return {
+        "account": account,
+        "complaint": complaint,
+        "owing": owing,
+        "ticket": ticket,
+        "agent": agent,
+        "lead": lead,
+    }
 
 
 @pytest.fixture(autouse=True)

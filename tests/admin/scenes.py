@@ -17,6 +17,7 @@ from accounts.services import lines
 from accounts.tracking import move, save_as
 from closures.models import (
     ClosureTicket,
+    Complaint,
     Hold,
     LedgerCommand,
     Notice,
@@ -24,7 +25,7 @@ from closures.models import (
     UnbindAttempt,
     UnbindTask,
 )
-from closures.services import evidence, examination, holds, intake, review
+from closures.services import complaints, evidence, examination, holds, intake, review
 from tests import factories
 
 MACHINE = Actor.job("assessment")
@@ -227,6 +228,40 @@ def letter_sent(ticket: ClosureTicket) -> Notice:
     save_as(notice, actor=machine, reason="REFUSED by LETTER", now=now)
     move(notice, "send", actor=machine, reason="attempt 1", now=now)
     return move(notice, "mark_sent", actor=machine, reason="handed over", now=now, sent_at=now)
+
+
+# --- Complaints ---------------------------------------------------------------------------------------
+
+
+def a_complaint(ticket: ClosureTicket, *, by: User, **given: Any) -> Complaint:
+    """Under investigation, waiting for the complainant, an extension asked for; a canned reply is ready."""
+    actor, now = Actor.staff(by), timezone.now()
+    given = {
+        "kind": "COMPLAINT",
+        "channel": "PHONE",
+        "topic": "WRONG_CLOSING",
+        "text": "不是我申请的",
+        **given,
+    }
+    complaint = complaints.register(ticket_id=ticket.pk, actor=actor, now=now, **given)
+    on_it = {"complaint_id": complaint.pk, "actor": actor, "now": now}
+    complaints.accept(**on_it)
+    complaints.investigate(**on_it)
+    complaints.wait_for_customer(text="请提供截图", **on_it)
+    complaints.ask_extension(level="COMPLEX", ground="waiting for the partner", **on_it)
+    lead = Actor.staff(factories.a_user("compliance_lead"))
+    title = f"reply {complaint.number}"
+    complaints.canned.write(title=title, body="投诉 {{ number }}：{{ outcome }}", actor=lead, now=now)
+    return Complaint.objects.get(pk=complaint.pk)
+
+
+def answered(complaint: Complaint, *, text: str = "已核实，答复如下。") -> Complaint:
+    now = timezone.now()
+    on_it = {"complaint_id": complaint.pk, "now": now}
+    lead = Actor.staff(factories.a_user("compliance_lead"))
+    complaints.decide(outcome="NOT_UPHELD", text="理由", actor=lead, **on_it)
+    handler = Actor.staff(User.objects.get(pk=Complaint.objects.get(pk=complaint.pk).handler_id))
+    return complaints.reply(text=text, actor=handler, **on_it)
 
 
 # --- Looking ---------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ def addresses() -> Iterator[tuple[str, URLPattern]]:
             yield from walk(resolver.url_patterns, "")
 
 
-PAGES_THAT_MAY_NOT_EXIST = {"certificate"}  # of a ticket that is not closed there is none
+# Of a ticket that is not closed, and before a complaint is answered, there is none.
+PAGES_THAT_MAY_NOT_EXIST = {"certificate", "letter"}
 
 
 def expected(role: Role, name: str) -> tuple[set[int], str] | None:
@@ -80,6 +81,9 @@ OTHERS: dict[str, Callable[[Role], set[int]]] = {
     "intake": lambda role: {200} if role == Role.AGENT else {403},
     "intake_customer": lambda role: {302} if role == Role.AGENT else {403},
     "intake_account": lambda role: {302} if role == Role.AGENT else {403},
+    "complaint_new": lambda role: {200} if role == Role.AGENT else {403},
+    "complaint_figures": lambda role: {200} if may_see(role, "closures.complaint") else {403},
+    "canned_new": lambda role: {200} if role == Role.LEAD else {403},
     "staff_invite": lambda role: {200} if role == Role.ADMINISTRATOR else {403},
     "calendar_load": lambda role: {200} if role in (Role.ADMINISTRATOR, Role.LEAD) else {403},
 }

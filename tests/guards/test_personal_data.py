@@ -15,8 +15,8 @@ from django.db import connection, models
 from accounts import pii
 from accounts.errors import Refusal
 from accounts.models import CustomerIdentity
-from closures.models import NoticeBody, PartnerCallback, UnbindAttempt
-from closures.services import holds, intake, review
+from closures.models import ComplaintText, NoticeBody, PartnerCallback, UnbindAttempt
+from closures.services import complaints, holds, intake, review
 from tests.factories import a_person
 from tests.stage import Stage
 
@@ -27,7 +27,7 @@ CANARY = {
     "email": "canary.bird@example.com",
     "birth_date": "1988-11-22",
 }
-SEALED = {CustomerIdentity, NoticeBody, PartnerCallback, UnbindAttempt}
+SEALED = {ComplaintText, CustomerIdentity, NoticeBody, PartnerCallback, UnbindAttempt}
 TRACES = (*CANARY.values(), "19881122", "canary.bird", "金丝雀")
 ALIPAY = ("ALIPAY", "PASSWORD_FREE", False)
 
@@ -77,6 +77,10 @@ def live(stage: Stage) -> None:
     stage.simulator.fault(system="LEDGER", kind="http_500", times=1)
     stage.approve(ticket)
     stage.until(ticket, "CLOSED")
+    complaints.register(
+        ticket_id=ticket.pk, kind="COMPLAINT", channel="LETTER", topic="WRONG_CLOSING",
+        text=" ".join(CANARY.values()), actor=stage.staff("agent"), now=stage.now,
+    )  # fmt: skip
     other = stage.request(stage.account(product="BAITIAO", customer=person))
     intake.withdraw(ticket_id=other.pk, actor=stage.staff("agent"), now=stage.now)
     risk = stage.request(stage.account(product="JIEBEI", customer=person), reason="RISK_CONTROL")

@@ -23,7 +23,11 @@ from accounts.models import (
 )
 from accounts.tracking import save_as
 from closures.models import (
+    CannedReply,
     ClosureTicket,
+    Complaint,
+    ComplaintExtension,
+    ComplaintPause,
     Hold,
     LedgerCommand,
     Notice,
@@ -191,6 +195,119 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
         "attempt_once_per_fence",
         lambda: twin(UnbindAttempt.objects.create(task=a_task(), verb="UNSIGN", fence=1, started_at=NOW)),
     )
+    yield from breaches_of_complaints(one)
+
+
+def breaches_of_complaints(one: Any) -> Iterator[tuple[str, Callable[[], None]]]:
+    decision = {"decided_by": a_user(), "decided_at": NOW, "outcome": "NOT_UPHELD", "remedy": "NONE"}
+    yield "complaint_state_is_legal", lambda: change(a_complaint(), state="DELETED")
+    for field, name in (("handler", "handled"), ("decided_by", "decided"), ("reviewed_by", "reviewed")):
+        yield (
+            f"complaint_not_{name}_by_who_is_complained_about",
+            lambda f=field: change(a_complaint(), about_staff=one, **{f: one}),
+        )
+    yield "complaint_handler_does_not_decide", lambda: change(a_complaint(), handler=one, decided_by=one)
+    yield "complaint_handler_does_not_review", lambda: change(a_complaint(), handler=one, reviewed_by=one)
+    yield "complaint_decider_does_not_review", lambda: change(a_complaint(), decided_by=one, reviewed_by=one)
+    for state in ("DECIDED", "REPLIED", "CLOSED", "REVIEW_REQUESTED", "REVIEWED"):
+        whole = {**decision, "state": state, "ended_at": NOW, "reviewed_by": a_user(),
+                 "review_outcome": "NOT_UPHELD"}  # fmt: skip
+        for missing, nothing in (("decided_by", None), ("decided_at", None), ("outcome", ""), ("remedy", "")):
+            yield (
+                "complaint_decision_is_whole",
+                lambda w=whole, m=missing, n=nothing: change(a_complaint(), **{**w, m: n}),
+            )
+    for missing in ({"reviewed_by": None, "review_outcome": "UPHELD"}, {"reviewed_by": one}):
+        yield (
+            "complaint_review_is_whole",
+            lambda m=missing: change(a_complaint(), **{**decision, **m, "state": "REVIEWED"}),
+        )
+    for word in ("UPHELD", "PARTLY_UPHELD"):
+        for missing in ({"root_cause": ""}, {"remedy": "NONE"}, {"remedy": ""}):
+            put_right = {"root_cause": "WRONG_FACTS", "remedy": "REVERSAL", **missing}
+            for field, name in (("outcome", ""), ("review_outcome", "_by_review")):
+                yield (
+                    f"complaint_wrong_closing_is_put_right{name}",
+                    lambda p=put_right, f=field, w=word: change(
+                        a_complaint(), topic="WRONG_CLOSING", **{**p, f: w}
+                    ),
+                )
+    yield "complaint_compensation_not_negative", lambda: change(a_complaint(), compensation="-0.01")
+    for state, also in (
+        ("OUT_OF_SCOPE", {"scope_reason": "QUESTION"}),
+        ("WITHDRAWN", {}),
+        ("CLOSED", decision),
+        ("MERGED", {"merged_into": a_complaint()}),
+    ):
+        yield (
+            "complaint_ended_has_its_moment",
+            lambda s=state, a=also: change(a_complaint(), **{**a, "state": s}),
+        )
+    yield (
+        "complaint_out_of_scope_says_why",
+        lambda: change(a_complaint(), state="OUT_OF_SCOPE", ended_at=NOW),
+    )
+    yield "complaint_merged_into_another", lambda: change(a_complaint(), state="MERGED", ended_at=NOW)
+    yield "complaint_merged_into_another", lambda: change(a_complaint(), merged_into=a_complaint())
+    yield (
+        "complaint_merged_into_another",
+        lambda: change(row := a_complaint(), state="MERGED", ended_at=NOW, merged_into=row),
+    )
+    yield (
+        "complaint_due_after_its_start",
+        lambda: change(row := a_complaint(), due_on=row.clock_started_on),
+    )
+    yield (
+        "complaint_bureau_dispute_is_marked",
+        lambda: change(a_complaint(), **decision, kind="BUREAU_DISPUTE", state="DECIDED"),
+    )
+    yield "extension_state_is_legal", lambda: change(an_extension(), state="DELETED")
+    yield (
+        "extension_names_two_people",
+        lambda: change(row := an_extension(), approved_by=row.asked_by),
+    )
+    for missing in ({"approved_by": a_user()}, {"told_at": NOW}):
+        yield (
+            "extension_approved_and_told",
+            lambda m=missing: change(an_extension(), state="APPROVED", **m),
+        )
+    yield "extension_gives_time", lambda: change(row := an_extension(), to_due_on=row.from_due_on)
+    yield "extension_one_asked", lambda: twin(an_extension())
+    yield (
+        "extension_level_once",
+        lambda: twin(an_extension(state="APPROVED", approved_by=a_user(), told_at=NOW)),
+    )
+    yield "pause_one_open", lambda: twin(a_pause())
+    yield "pause_ends_after_it_began", lambda: change(a_pause(), ended_on=date(2026, 1, 1))
+    yield "canned_reply_state_is_legal", lambda: change(a_canned_reply(), state="DELETED")
+
+
+def a_complaint(**fields: Any) -> Complaint:
+    row = Complaint(
+        number=f"CPY{next(counter)}", customer=a_customer(), kind="COMPLAINT", channel="APP", topic="FEES",
+        state_since=NOW, received_on=date(2026, 2, 2), registered_at=NOW, clock_started_on=date(2026, 2, 2),
+        due_on=date(2026, 2, 24), due_rule=Regulation.objects.get(code="COMPLAINT_SIMPLE"), **fields,
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def an_extension(**fields: Any) -> ComplaintExtension:
+    complaint = a_complaint()
+    row = ComplaintExtension(
+        complaint=complaint, clock=1, level="COMPLEX", from_due_on=complaint.due_on,
+        from_rule=complaint.due_rule, to_due_on=date(2026, 3, 4), to_rule=complaint.due_rule,
+        asked_by=a_user(), asked_at=NOW, **fields,
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_pause() -> ComplaintPause:
+    row = ComplaintPause(complaint=a_complaint(), started_on=date(2026, 2, 3))
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_canned_reply() -> CannedReply:
+    return save_as(CannedReply(title=f"T{next(counter)}", body="x"), actor=SHIPPED, reason="test")
 
 
 def a_hold() -> Hold:
@@ -272,5 +389,8 @@ def test_what_is_legal_is_not_refused() -> None:
     change(a_ticket(decided_by=one), reason="POLICY", unbinding_started_at=NOW, notice_arrived_at=NOW)
     change(a_task(), state="WAIVED", waived_by=one, waiver_asked_by=two)
     change(a_task(), evidence_by=one, confirmed_by=two)
+    put_right = {"root_cause": "WRONG_FACTS", "remedy": "RECORDED", "decided_by": one, "decided_at": NOW}
+    change(a_complaint(handler=two), topic="WRONG_CLOSING", state="DECIDED", outcome="UPHELD", **put_right)
+    change(an_extension(), state="APPROVED", approved_by=one, told_at=NOW)
     twin(an_agreement(an_account(), state="UNBOUND"))
     assert Customer.objects.exists()

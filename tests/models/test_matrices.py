@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -27,7 +28,17 @@ from accounts.models import (
 )
 from accounts.roles import Role
 from accounts.tracking import NotPermitted, NotPossible, Rule, move, permitted, save_as
-from closures.models import ClosureTicket, Hold, LedgerCommand, Notice, NoticeTemplate, UnbindTask
+from closures.models import (
+    CannedReply,
+    ClosureTicket,
+    Complaint,
+    ComplaintExtension,
+    Hold,
+    LedgerCommand,
+    Notice,
+    NoticeTemplate,
+    UnbindTask,
+)
 from closures.models.tickets import Reason
 from tests.factories import a_customer, a_user, an_account, an_agreement, counter
 
@@ -84,6 +95,22 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
         "DONE": "",
     },
     Hold: {"OPEN": "LIFTED", "LIFTED": ""},
+    Complaint: {
+        "RECEIVED": "REGISTERED OUT_OF_SCOPE WITHDRAWN MERGED",
+        "REGISTERED": "INVESTIGATING WITHDRAWN MERGED",
+        "OUT_OF_SCOPE": "",
+        "INVESTIGATING": "DECIDED WITHDRAWN MERGED",
+        "DECIDED": "REPLIED",
+        "REPLIED": "CLOSED REVIEW_REQUESTED",
+        "CLOSED": "REVIEW_REQUESTED",
+        "REVIEW_REQUESTED": "REVIEWED",
+        # Our choice: a reviewed complaint is closed as well, which ends its hold and leaves the worklist.
+        "REVIEWED": "CLOSED",
+        "WITHDRAWN": "",
+        "MERGED": "",
+    },
+    ComplaintExtension: {"ASKED": "APPROVED REFUSED LAPSED", "APPROVED": "", "REFUSED": "", "LAPSED": ""},
+    CannedReply: {"ACTIVE": "RETIRED", "RETIRED": "ACTIVE"},
     User: {
         "INVITED": "ACTIVE LEFT",
         "ACTIVE": "SUSPENDED LEFT",
@@ -154,7 +181,17 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
         **dict.fromkeys(("send", "finish", "lose_sight", "put_back", "give_up"), MACHINE),
         "revive": frozenset({Role.OPERATOR}),
     },
-    Hold: {"lift": REVIEWERS},
+    Hold: {"lift": REVIEWERS, "end": ANYBODY},
+    Complaint: {
+        **dict.fromkeys(
+            ("accept", "declare_out_of_scope", "investigate", "reply", "close", "request_review",
+             "withdraw", "merge"),
+            frozenset({Role.AGENT}),
+        ),
+        **dict.fromkeys(("decide", "decide_review"), REVIEWERS),
+    },
+    ComplaintExtension: {**dict.fromkeys(("approve", "refuse"), REVIEWERS), "lapse": ANYBODY},
+    CannedReply: dict.fromkeys(("retire", "revive"), frozenset({Role.LEAD})),
     User: dict.fromkeys(("activate", "suspend", "reinstate", "leave"), frozenset({Role.ADMINISTRATOR})),
     Customer: {"restrict": ANYBODY, "resume": ANYBODY, "erase": MACHINE},
     CreditProduct: dict.fromkeys(("offer", "suspend", "resume", "withdraw"), frozenset({Role.LEAD})),
@@ -163,7 +200,12 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
     Regulation: dict.fromkeys(("approve", "reject"), frozenset({Role.LEAD})),
 }  # fmt: skip
 # Actors that are no staff may make a move that needs no permission, and these besides.
-ALSO = {(ClosureTicket, "withdraw"): {ActorKind.CUSTOMER}, (User, "activate"): {ActorKind.SHIPPED}}
+ALSO = {
+    (ClosureTicket, "withdraw"): {ActorKind.CUSTOMER},
+    (Complaint, "withdraw"): {ActorKind.CUSTOMER},
+    (Complaint, "request_review"): {ActorKind.CUSTOMER},
+    (User, "activate"): {ActorKind.SHIPPED},
+}
 LENDERS_DECISIONS = frozenset({Role.LEAD})
 
 
@@ -301,12 +343,40 @@ def a_regulation() -> Regulation:
     return save_as(row, actor=SHIPPED, reason="test")
 
 
+def a_complaint(**fields: Any) -> Complaint:
+    row = Complaint(
+        number=f"CPX{next(counter)}", customer=a_customer(), kind="COMPLAINT", channel="APP", topic="FEES",
+        state_since=NOW, received_on=NOW.date(), registered_at=NOW, clock_started_on=NOW.date(),
+        due_on=date(2026, 1, 27), due_rule=Regulation.objects.get(code="COMPLAINT_SIMPLE"),
+        scope_reason="QUESTION", decided_by=a_user(), decided_at=NOW, outcome="NOT_UPHELD", remedy="NONE",
+        reviewed_by=a_user(), review_outcome="NOT_UPHELD", ended_at=NOW, **fields,
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def an_extension() -> ComplaintExtension:
+    complaint = a_complaint()
+    row = ComplaintExtension(
+        complaint=complaint, clock=1, level="COMPLEX", from_due_on=complaint.due_on,
+        from_rule=complaint.due_rule, to_due_on=date(2026, 2, 11), to_rule=complaint.due_rule,
+        asked_by=a_user(), asked_at=NOW, approved_by=a_user(), told_at=NOW,
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_canned_reply() -> CannedReply:
+    return save_as(CannedReply(title=f"T{next(counter)}", body="x"), actor=SHIPPED, reason="test")
+
+
 ROWS: dict[type[models.Model], Callable[[], Any]] = {
     ClosureTicket: a_ticket,
     UnbindTask: a_task,
     Notice: a_notice,
     LedgerCommand: a_command,
     Hold: a_hold,
+    Complaint: a_complaint,
+    ComplaintExtension: an_extension,
+    CannedReply: a_canned_reply,
     User: a_user,
     Customer: a_customer,
     CreditProduct: lambda: CreditProduct.objects.get(code="HUABEI"),
@@ -322,6 +392,8 @@ def put(row: Any, state: str) -> Any:
     also: dict[str, Any] = {}
     if isinstance(row, Regulation):
         also = {"approved_by": None if state == "PROPOSED" else a_user()}
+    if isinstance(row, Complaint):
+        also = {"merged_into": a_complaint() if state == "MERGED" else None}
     type(row)._base_manager.filter(pk=row.pk).update(**{field.name: state, **also})
     return type(row)._base_manager.get(pk=row.pk)
 
@@ -331,12 +403,29 @@ def stored(row: Any) -> tuple[Any, int]:
     return values, row.history.count()
 
 
+OF_A_COMPLAINT: dict[str, Callable[[], Any]] = {
+    "outcome": lambda: "UPHELD",
+    "remedy": lambda: "RECORDED",
+    "compensation": lambda: Decimal("5.00"),
+    "review_until": lambda: date(2026, 3, 2),
+    "review_requested_on": lambda: date(2026, 2, 2),
+    "review_due_on": lambda: date(2026, 3, 4),
+    "review_rule": lambda: Regulation.objects.get(code="COMPLAINT_REVIEW_DECISION"),
+}
+
+
 def arguments(row: Any, name: str) -> dict[str, Any]:
     """Something for every value that the transition takes."""
     given: dict[str, Any] = {}
     for parameter in inspect.signature(getattr(type(row), name)).parameters:
         if parameter.endswith("_by"):
             given[parameter] = a_user()
+        elif parameter == "merged_into":
+            given[parameter] = a_complaint()
+        elif parameter == "handler":
+            given[parameter] = a_user()
+        elif parameter in OF_A_COMPLAINT:
+            given[parameter] = OF_A_COMPLAINT[parameter]()
         elif parameter.endswith("_at"):
             given[parameter] = NOW
         elif parameter in ("end_codes", "changes"):

@@ -37,7 +37,7 @@ def dates_recount() -> Finding:
         count = group.pop("tickets")
         versions = group["answer_calendar"]
         if versions not in calendars:
-            calendars[versions] = _days_as_of(versions)
+            calendars[versions] = days_as_of(versions)
         if _holds(group, rules=rules, days=calendars[versions]):
             found += Finding(examined=count)
         else:
@@ -57,7 +57,7 @@ def _holds(group: Mapping[str, Any], *, rules: Mapping[int, Regulation], days: M
     return due_on == group["answer_due_on"]
 
 
-def _days_as_of(versions: str) -> dict[date, bool]:
+def days_as_of(versions: str) -> dict[date, bool]:
     """The days of `cn-2026.1+cn-2027.0`, as they were then; of two rows the later counts."""
     rows = WorkCalendarDay.history.filter(calendar_version__in=versions.split("+")).order_by("history_id")
     return dict(rows.values_list("date", "is_working"))

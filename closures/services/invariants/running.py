@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from closures.models import InvariantCheck
-from closures.services.invariants import clocks, effects, money, people, personal, records
+from closures.services.invariants import clocks, complaints, effects, money, people, personal, records
 from closures.services.invariants.finding import Finding
 
 EVERY = timedelta(hours=20)  # nightly: the sweep comes by every hour
@@ -26,7 +26,8 @@ class Invariant:
 
     number: int
     what: Any
-    look: Callable[[], Finding]
+    look: Callable[..., Finding]
+    by_the_clock: bool = False  # what it promises depends on the moment; `look` is told it
 
 
 ALL = (
@@ -62,7 +63,13 @@ ALL = (
         look=money.mandates_outlive_debt,
     ),
     Invariant(number=8, what=_("a task had at most one effect at its partner"), look=effects.one_effect),
-    # 9 (complaints) and 10 (retention under legal holds) come with the tables they are about.
+    Invariant(
+        number=9,
+        what=_("complaints are decided by their due date or an unbroken chain of extensions"),
+        look=complaints.decided_in_time,
+        by_the_clock=True,
+    ),
+    # 10 (retention under legal holds) comes with the table it is about.
     Invariant(
         number=11, what=_("every tracked row equals its newest history row"), look=records.history_agrees
     ),
@@ -103,7 +110,7 @@ def run(*, now: datetime, only: Iterable[int] | None = None) -> list[InvariantCh
 
 
 def _keep(invariant: Invariant, *, now: datetime) -> InvariantCheck:
-    found = invariant.look()
+    found = invariant.look(now=now) if invariant.by_the_clock else invariant.look()
     return InvariantCheck.objects.create(
         number=invariant.number,
         checked_at=now,
