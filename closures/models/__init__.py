@@ -4,7 +4,9 @@ from closures.models.blockers import Blocker
 from closures.models.callbacks import PartnerCallback
 from closures.models.holds import Hold
 from closures.models.ledger import LedgerCommand
+from closures.models.money import PostClosureItem
 from closures.models.notices import Notice, NoticeBody, NoticeTemplate
+from closures.models.reversals import Reversal
 from closures.models.sweeps import InvariantCheck, Sweep
 from closures.models.tickets import ClosureTicket
 from closures.models.unbinding import UnbindAttempt, UnbindTask
@@ -19,6 +21,8 @@ __all__ = [
     "NoticeBody",
     "NoticeTemplate",
     "PartnerCallback",
+    "PostClosureItem",
+    "Reversal",
     "Sweep",
     "UnbindAttempt",
     "UnbindTask",
