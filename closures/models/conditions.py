@@ -149,15 +149,11 @@ CONSTRAINTS = [
     ),
     models.CheckConstraint(
         name="ticket_past_review_was_decided",
-        condition=~Q(state__in=PAST_REVIEW)
-        | Q(straight_through=True)
-        | Q(decided_by__isnull=False),
+        condition=~Q(state__in=PAST_REVIEW) | Q(straight_through=True) | Q(decided_by__isnull=False),
     ),
     models.CheckConstraint(
         name="ticket_adverse_needs_a_named_person",
-        condition=~Q(state__in=PAST_REVIEW)
-        | Q(reason="CUSTOMER_REQUEST")
-        | Q(decided_by__isnull=False),
+        condition=~Q(state__in=PAST_REVIEW) | Q(reason="CUSTOMER_REQUEST") | Q(decided_by__isnull=False),
     ),
     models.CheckConstraint(
         name="ticket_notice_waiver_names_two",

@@ -85,7 +85,12 @@ class PostClosureItem(Tracked, QueueRow):
     write_off_asked_by = by_staff(_("write-off asked by"))
     written_off_by = by_staff(_("written off by"))
     offset_with = models.ForeignKey(
-        "self", verbose_name=_("offset with"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        "self",
+        verbose_name=_("offset with"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
     )
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
 
@@ -204,9 +209,7 @@ class PostClosureItem(Tracked, QueueRow):
     def write_off(self, *, written_off_by: Any) -> None:
         self.written_off_by = written_off_by
 
-    @transition(
-        state, source=State.SUSPENSE, target=State.OFFSET, custom=sets(also=EVERYBODY, ended_at=NOW)
-    )
+    @transition(state, source=State.SUSPENSE, target=State.OFFSET, custom=sets(also=EVERYBODY, ended_at=NOW))
     def offset(self, *, offset_with: PostClosureItem) -> None:
         """A refund and the clawback that takes it back, both still in suspense, cancel each other."""
         self.offset_with = offset_with
