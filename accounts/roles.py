@@ -44,7 +44,12 @@ PRODUCT_MODELS = (
     "accounts.regulation",
     "accounts.workcalendarday",
 )
-ACCOUNT_MODELS = ("accounts.creditaccount", "accounts.linerestriction", "accounts.partneragreement")
+ACCOUNT_MODELS = (
+    "accounts.creditaccount",
+    "accounts.linerestriction",
+    "accounts.partneragreement",
+    "accounts.closedaccountmovement",
+)
 CASE_MODELS = (
     "closures.closureticket",
     "closures.blocker",
@@ -53,6 +58,8 @@ CASE_MODELS = (
     "closures.unbindattempt",
     "closures.ledgercommand",
     "closures.notice",
+    "closures.reversal",
+    "closures.postclosureitem",
 )
 MACHINE_MODELS = (
     "closures.unbindtask",
@@ -102,6 +109,9 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.search_customer",
         "accounts.reveal_identity",
         "closures.enter_letter_proof",
+        "closures.propose_reversal",
+        "closures.correct_bureau",
+        "closures.settle_later_money",
     ),
     Role.LEAD: (
         "closures.decide_closure",
@@ -114,6 +124,11 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.see_silent_holds",
         "closures.search_customer",
         "closures.enter_letter_proof",
+        "closures.propose_reversal",
+        "closures.approve_reversal",
+        "closures.correct_bureau",
+        "closures.settle_later_money",
+        "closures.write_off_later_money",
         "accounts.reveal_identity",
         "accounts.edit_product",
         "accounts.edit_regulation",

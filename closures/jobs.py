@@ -42,6 +42,9 @@ class Job(StrEnum):
     WAKE_CHANGED = "closures.wake_changed"
     ANSWER_OVERDUE = "closures.answer_overdue"
     EXPIRE_RESTRICTIONS = "closures.expire_restrictions"
+    FINISH_REVERSALS = "closures.finish_reversals"
+    TAKE_MOVEMENTS = "closures.take_movements"
+    PROVE_PAYOUTS = "closures.prove_payouts"
     CHECK_INVARIANTS = "closures.check_invariants"
 
 

@@ -59,6 +59,8 @@ COLOURS: dict[str, str] = {
     "FAILED": "danger",
     "EXPIRED": "danger",
     "ALARM": "danger",
+    "SUSPENSE": "warning",
+    "RECEIVABLE": "warning",
     # nobody knows yet
     "UNKNOWN": "warning",
     # under way by itself
@@ -72,6 +74,8 @@ COLOURS: dict[str, str] = {
     "CONFIRMING": "info",
     "SENT": "info",
     "WAITING": "info",
+    "OPENING": "info",
+    "PAYING": "info",
     "INVITED": "info",
     "DRAFT": "",
     # as it should be
@@ -85,6 +89,8 @@ COLOURS: dict[str, str] = {
     "ABSENT": "success",
     "DELIVERED": "success",
     "APPLIED": "success",
+    "PAID_OUT": "success",
+    "SETTLED": "success",
     "LIFTED": "",
     # limited
     "LOCKED": "warning",
@@ -100,6 +106,9 @@ COLOURS: dict[str, str] = {
     "LEFT": "",
     "ERASED": "",
     "NO_EFFECT": "",
+    "REVERSED": "warning",
+    "WRITTEN_OFF": "",
+    "OFFSET": "",
     # severities of blockers
     "BLOCK": "danger",
     "SETTLE": "warning",

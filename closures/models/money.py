@@ -1,7 +1,8 @@
-"""Money that turns up after an account was closed. The account stays closed; the money is kept here (SPEC §8)."""
+"""Money that turns up after an account was closed: the account stays closed, the money is kept here."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -67,8 +68,8 @@ class PostClosureItem(Tracked, QueueRow):
     occurred_at = models.DateTimeField(_("occurred at"))
     found_at = models.DateTimeField(_("found at"))
     repeats = models.PositiveIntegerField(_("times repeated"), default=0)
-    # How much of an amount that an extract only showed has since been named by the ledger's messages.
-    named_amount = Money(_("named by the ledger"))
+    # What of an amount that only an extract showed the ledger's messages have named since: ref → amount.
+    named = models.JSONField(_("named by the ledger"), default=dict, blank=True)
     state = FSMField(_("state"), default=State.SUSPENSE, choices=State.choices, protected=True)
     state_since = models.DateTimeField(_("since"))
     owner = by_staff(_("owner"))
@@ -121,10 +122,6 @@ class PostClosureItem(Tracked, QueueRow):
             ),
             models.UniqueConstraint(name="later_money_once", fields=["source", "external_ref"]),
             models.CheckConstraint(name="later_money_is_some", condition=Q(amount__gt=0)),
-            models.CheckConstraint(
-                name="later_money_named_within_amount",
-                condition=Q(named_amount__gte=0, named_amount__lte=F("amount")),
-            ),
             models.CheckConstraint(
                 name="later_money_only_his_is_paid_out",
                 condition=~Q(state__in=["PAYING", "PAID_OUT"])
@@ -209,7 +206,10 @@ class PostClosureItem(Tracked, QueueRow):
     def write_off(self, *, written_off_by: Any) -> None:
         self.written_off_by = written_off_by
 
-    @transition(state, source=State.SUSPENSE, target=State.OFFSET, custom=sets(also=EVERYBODY, ended_at=NOW))
-    def offset(self, *, offset_with: PostClosureItem) -> None:
-        """A refund and the clawback that takes it back, both still in suspense, cancel each other."""
-        self.offset_with = offset_with
+    @transition(state, source=State.SUSPENSE, target=State.OFFSET, custom=sets(also=EVERYBODY))
+    def offset(self, *, offset_with: PostClosureItem, offset_at: datetime) -> None:
+        """A refund and the clawback that takes it back, both still in suspense, cancel each other.
+
+        `offset_at` is the later of the two in the ledger: from then on its balance shows neither.
+        """
+        self.offset_with, self.ended_at = offset_with, offset_at

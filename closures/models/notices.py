@@ -26,6 +26,7 @@ class NoticeKind(models.TextChoices):
     WITHDRAWN = "WITHDRAWN", _("withdrawn")
     UNBINDING_DELAYED = "UNBINDING_DELAYED", _("unbinding delayed")
     CLOSED = "CLOSED", _("closed, with certificate")
+    REVERSED = "REVERSED", _("closing reversed")
 
 
 class NoticeChannel(models.TextChoices):

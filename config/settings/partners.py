@@ -46,5 +46,9 @@ EFFECTS_LEDGER_URL: str = env.str("EFFECTS_LEDGER_URL", default="")
 # Keys of the callbacks we are sent, newest first; two may be live while one replaces the other.
 CALLBACK_SECRETS: dict[str, list[str]] = {
     system: env.list(f"{name}_CALLBACK_SECRETS", default=[SIMULATOR_SECRET])
-    for system, name in {**{code: f"PARTNER_{code}" for code in PARTNERS}, "SMS": "SMS"}.items()
+    for system, name in {
+        **{code: f"PARTNER_{code}" for code in PARTNERS},
+        "SMS": "SMS",
+        "LEDGER": "LEDGER",
+    }.items()
 }
