@@ -5,9 +5,12 @@ from closures.admin import (  # noqa: F401
     commands,
     holds,
     home,
+    home_after,
     intake,
     machine,
+    money,
     notices,
+    reversals,
     tasks,
     tickets,
 )

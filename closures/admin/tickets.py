@@ -23,7 +23,7 @@ from closures.admin.base import TrackedAdmin
 from closures.admin.ticket_dialogs import DIALOGS, REVEAL, asked_by
 from closures.models import ClosureTicket
 from closures.rules.deadlines import china_date
-from closures.selectors import answer_dates, casefile, certificate
+from closures.selectors import after_closing, answer_dates, casefile, certificate
 from closures.selectors.next_steps import next_step
 from closures.services import evidence
 
@@ -57,6 +57,12 @@ def paint(case: casefile.CaseFile) -> None:
     ]
     for row, state in coloured:
         row.colour = COLOURS[state]
+
+
+def aside(request: HttpRequest, row: Any, comes_next: str) -> tuple[Any, str, list[dict[str, Any]]]:
+    """A row of what came after the closing: coloured, with what comes next and its buttons."""
+    row.colour = COLOURS[row.state]
+    return row, comes_next, base.buttons(request, row)
 
 
 class AnswerDue(admin.SimpleListFilter):
@@ -215,7 +221,10 @@ class ClosureTicketAdmin(ExactSearch, TrackedAdmin):
         """The case as this reader may see it, with the buttons of every row around it."""
         case = casefile.of_ticket_for(ticket, user=base.reader(request))
         paint(case)
+        after = after_closing.of_ticket(ticket)
         return {
+            "reversals": [aside(request, row, after_closing.reversal_next(row)) for row in after.reversals],
+            "later_money": [aside(request, row, after_closing.money_next(row)) for row in after.money],
             "title": ticket.number,
             "subtitle": "",
             "case": case,
@@ -246,6 +255,7 @@ class ClosureTicketAdmin(ExactSearch, TrackedAdmin):
             {
                 "ticket": ticket,
                 "facts": certificate.shown(ticket.certificate),
+                "addendum": after_closing.addendum(ticket),
                 "intact": evidence.fingerprint(ticket.certificate) == ticket.certificate_hash,
             },
         )

@@ -23,11 +23,14 @@ from closures.models import (
     LedgerCommand,
     Notice,
     PartnerCallback,
+    PostClosureItem,
+    Reversal,
     Sweep,
     UnbindTask,
 )
 from closures.models.notices import NoticeChannel
 from closures.models.tickets import Reason
+from closures.selectors import after_closing
 
 SHOWN = 6
 CAP = 99
@@ -207,6 +210,30 @@ KINDS = (
         rights=("closures.enter_letter_proof",),
         query=letters,
         filters={"channel__exact": NoticeChannel.LETTER, "state__exact": Notice.State.SENT},
+    ),
+    Kind(
+        code="REVERSALS",
+        rights=("closures.approve_reversal",),
+        query=after_closing.reversals_to_approve,
+        filters={"state__exact": Reversal.State.PROPOSED},
+    ),
+    Kind(
+        code="BUREAU",
+        rights=("closures.correct_bureau",),
+        query=after_closing.bureau_corrections,
+        filters={"bureau": "open"},
+    ),
+    Kind(
+        code="LATER_MONEY",
+        rights=("closures.settle_later_money",),
+        query=after_closing.open_money,
+        filters={"open": "yes"},
+    ),
+    Kind(
+        code="WRITE_OFFS",
+        rights=("closures.write_off_later_money",),
+        query=after_closing.write_offs_to_grant,
+        filters={"state__exact": PostClosureItem.State.RECEIVABLE},
     ),
     Kind(code="TASK_WAIVERS", rights=(WAIVE,), query=task_waivers),
     Kind(code="PROPOSALS", rights=("accounts.edit_regulation",), query=proposals),
