@@ -39,35 +39,33 @@ def of_money(item: Any, now: datetime) -> Row:
     )  # fmt: skip
 
 
-home.CARDS.update(
-    {
-        "REVERSALS": Card(
-            title=_("Reversals to decide"),
-            nothing=_("No reversal waits for your decision."),
-            icon="settings_backup_restore",
-            page="closures_reversal",
-            line=of_reversal,
-        ),
-        "BUREAU": Card(
-            title=_("Credit reports to correct"),
-            nothing=_("No credit report has to be corrected."),
-            icon="fact_check",
-            page="closures_reversal",
-            line=by_bureau,
-        ),
-        "LATER_MONEY": Card(
-            title=_("Money after closing, oldest first"),
-            nothing=_("No money after closing waits."),
-            icon="payments",
-            page="closures_postclosureitem",
-            line=of_money,
-        ),
-        "WRITE_OFFS": Card(
-            title=_("Write-offs to decide"),
-            nothing=_("Nobody has asked for a write-off."),
-            icon="money_off",
-            page="closures_postclosureitem",
-            line=of_money,
-        ),
-    }
-)
+home.CARDS |= {
+    "REVERSALS": Card(
+        title=_("Reversals to decide"),
+        nothing=_("No reversal waits for your decision."),
+        icon="settings_backup_restore",
+        page="closures_reversal",
+        line=of_reversal,
+    ),
+    "BUREAU": Card(
+        title=_("Credit reports to correct"),
+        nothing=_("No credit report has to be corrected."),
+        icon="fact_check",
+        page="closures_reversal",
+        line=by_bureau,
+    ),
+    "LATER_MONEY": Card(
+        title=_("Money after closing, oldest first"),
+        nothing=_("No money after closing waits."),
+        icon="payments",
+        page="closures_postclosureitem",
+        line=of_money,
+    ),
+    "WRITE_OFFS": Card(
+        title=_("Write-offs to decide"),
+        nothing=_("Nobody has asked for a write-off."),
+        icon="money_off",
+        page="closures_postclosureitem",
+        line=of_money,
+    ),
+}

@@ -27,7 +27,16 @@ from accounts.models import (
 )
 from accounts.roles import Role
 from accounts.tracking import NotPermitted, NotPossible, Rule, move, permitted, save_as
-from closures.models import ClosureTicket, Hold, LedgerCommand, Notice, NoticeTemplate, UnbindTask
+from closures.models import (
+    ClosureTicket,
+    Hold,
+    LedgerCommand,
+    Notice,
+    NoticeTemplate,
+    PostClosureItem,
+    Reversal,
+    UnbindTask,
+)
 from closures.models.tickets import Reason
 from tests.factories import a_customer, a_user, an_account, an_agreement, counter
 
@@ -48,7 +57,8 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
         "SETTLING": "UNBINDING IN_REVIEW WITHDRAWN CANCELLED",
         "UNBINDING": "CLOSING SETTLING CANCELLED",
         "CLOSING": "CLOSED SETTLING UNBINDING CANCELLED",
-        "CLOSED": "",  # REVERSED comes with its own issue
+        "CLOSED": "REVERSED",
+        "REVERSED": "",
         "REJECTED": "",
         "WITHDRAWN": "",
         "CANCELLED": "",
@@ -84,6 +94,16 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
         "DONE": "",
     },
     Hold: {"OPEN": "LIFTED", "LIFTED": ""},
+    Reversal: {"PROPOSED": "OPENING REJECTED", "OPENING": "DONE", "DONE": "", "REJECTED": ""},
+    PostClosureItem: {
+        "SUSPENSE": "PAYING RECEIVABLE OFFSET",
+        "PAYING": "PAID_OUT",
+        "RECEIVABLE": "SETTLED WRITTEN_OFF",
+        "PAID_OUT": "",
+        "SETTLED": "",
+        "WRITTEN_OFF": "",
+        "OFFSET": "",
+    },
     User: {
         "INVITED": "ACTIVE LEFT",
         "ACTIVE": "SUSPENDED LEFT",
@@ -116,6 +136,7 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
 MACHINE: frozenset[str] = frozenset()  # nobody on the staff: the job that owns the state
 ANYBODY = frozenset(Role)  # a consequence: the service that causes it has checked the right
 REVIEWERS = frozenset({Role.REVIEWER, Role.LEAD})
+LENDERS_DECISIONS = frozenset({Role.LEAD})
 RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
     ClosureTicket: {
         **dict.fromkeys(
@@ -130,6 +151,7 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
         "reject": REVIEWERS,
         "withdraw": frozenset({Role.AGENT}),
         "cancel": REVIEWERS,
+        "reverse": LENDERS_DECISIONS,
     },
     UnbindTask: {
         **dict.fromkeys(
@@ -155,6 +177,13 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
         "revive": frozenset({Role.OPERATOR}),
     },
     Hold: {"lift": REVIEWERS},
+    Reversal: {"approve": LENDERS_DECISIONS, "reject": LENDERS_DECISIONS, "finish": MACHINE},
+    PostClosureItem: {
+        **dict.fromkeys(("pay_out", "book", "settle"), REVIEWERS),
+        "write_off": LENDERS_DECISIONS,
+        "prove_paid": MACHINE,
+        "offset": ANYBODY,
+    },
     User: dict.fromkeys(("activate", "suspend", "reinstate", "leave"), frozenset({Role.ADMINISTRATOR})),
     Customer: {"restrict": ANYBODY, "resume": ANYBODY, "erase": MACHINE},
     CreditProduct: dict.fromkeys(("offer", "suspend", "resume", "withdraw"), frozenset({Role.LEAD})),
@@ -164,7 +193,6 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
 }  # fmt: skip
 # Actors that are no staff may make a move that needs no permission, and these besides.
 ALSO = {(ClosureTicket, "withdraw"): {ActorKind.CUSTOMER}, (User, "activate"): {ActorKind.SHIPPED}}
-LENDERS_DECISIONS = frozenset({Role.LEAD})
 
 
 # --- What the models say ------------------------------------------------------------------------------
@@ -293,6 +321,30 @@ def a_hold() -> Hold:
     return save_as(row, actor=SHIPPED, reason="test")
 
 
+def a_reversal() -> Reversal:
+    row = Reversal(
+        number=f"RVX{next(counter)}", ticket=a_ticket(), source="OWN_FINDING", root_cause="PROCESS",
+        ground="x", state_since=NOW, asked_by=a_user(), asked_at=NOW, approved_by=a_user(), approved_at=NOW,
+        new_account=an_account(), bureau_due_on=date(2026, 2, 24),
+        bureau_rule=Regulation.objects.get(code="BUREAU_CORRECTION"),
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def an_item() -> PostClosureItem:
+    """Constraints tie states to directions: see `put`."""
+    account = an_account()
+    row = PostClosureItem(
+        number=f"PMX{next(counter)}", account=account, kind="REFUND", direction="TO_CUSTOMER", amount=1,
+        source="LEDGER", external_ref=f"r{next(counter)}", occurred_at=NOW, found_at=NOW, state_since=NOW,
+        proof="B-1", write_off_asked_by=a_user(), written_off_by=a_user(), paid_by=a_user(),
+        command=a_command(),
+    )  # fmt: skip
+    save_as(row, actor=SHIPPED, reason="test")
+    row.offset_with = row
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
 def a_regulation() -> Regulation:
     row = Regulation(
         code="TEST", value="1", unit="years", source="x", certainty="OURS", valid_from=date(2026, 1, 1),
@@ -307,6 +359,8 @@ ROWS: dict[type[models.Model], Callable[[], Any]] = {
     Notice: a_notice,
     LedgerCommand: a_command,
     Hold: a_hold,
+    Reversal: a_reversal,
+    PostClosureItem: an_item,
     User: a_user,
     Customer: a_customer,
     CreditProduct: lambda: CreditProduct.objects.get(code="HUABEI"),
@@ -322,6 +376,10 @@ def put(row: Any, state: str) -> Any:
     also: dict[str, Any] = {}
     if isinstance(row, Regulation):
         also = {"approved_by": None if state == "PROPOSED" else a_user()}
+    if isinstance(row, PostClosureItem):
+        also = {
+            "direction": "BY_CUSTOMER" if state in ("RECEIVABLE", "SETTLED", "WRITTEN_OFF") else "TO_CUSTOMER"
+        }
     type(row)._base_manager.filter(pk=row.pk).update(**{field.name: state, **also})
     return type(row)._base_manager.get(pk=row.pk)
 
@@ -329,6 +387,16 @@ def put(row: Any, state: str) -> Any:
 def stored(row: Any) -> tuple[Any, int]:
     values = type(row)._base_manager.filter(pk=row.pk).values().get()
     return values, row.history.count()
+
+
+FITTING: dict[str, Callable[[Any], Any]] = {
+    "certificate": lambda row: {},
+    "new_account": lambda row: an_account(),
+    "bureau_due_on": lambda row: date(2026, 2, 24),
+    "bureau_rule": lambda row: Regulation.objects.get(code="BUREAU_CORRECTION"),
+    "command": lambda row: a_command(),
+    "offset_with": lambda row: row,
+}
 
 
 def arguments(row: Any, name: str) -> dict[str, Any]:
@@ -341,8 +409,8 @@ def arguments(row: Any, name: str) -> dict[str, Any]:
             given[parameter] = NOW
         elif parameter in ("end_codes", "changes"):
             given[parameter] = ["X"]
-        elif parameter == "certificate":
-            given[parameter] = {}
+        elif parameter in FITTING:
+            given[parameter] = FITTING[parameter](row)
         elif parameter != "self":
             given[parameter] = "X"
     return given
@@ -386,6 +454,8 @@ def test_from_its_own_states_it_leads_where_it_should_and_is_recorded(
         row = put(ROWS[model](), state)
         if name == "start_settling":
             type(row.account).objects.filter(pk=row.account_id).update(credit_balance=1)
+        if name == "book":
+            row.direction = "BY_CUSTOMER"
         actor, before = whoever_may(row, name), row.history.count()
         later = NOW + timedelta(hours=1)
         move(row, name, actor=actor, reason="because", now=later, **arguments(row, name))
