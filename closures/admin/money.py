@@ -136,7 +136,7 @@ class Open(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         match self.value():
             case "yes":
-                return queryset.filter(state__in=PostClosureItem.OPEN).order_by("found_at", "pk")
+                return queryset.filter(state__in=PostClosureItem.OPEN)
             case "no":
                 return queryset.exclude(state__in=PostClosureItem.OPEN)
         return queryset
@@ -201,6 +201,11 @@ class PostClosureItemAdmin(ExactSearch, TrackedAdmin):
         people = ("owner", "paid_by", "write_off_asked_by", "written_off_by")
         around = ("account", "ticket", "command", "offset_with", *people)
         return super().get_queryset(request).select_related(*around)
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """What waits is read oldest first, everything else newest first."""
+        waiting = request.GET.get(Open.parameter_name) == "yes"
+        return ("found_at", "pk") if waiting else ("-pk",)
 
     @display(description=_("account"))
     def account_shown(self, item: PostClosureItem) -> str:

@@ -89,6 +89,21 @@ def refund_and_clawback(world: World) -> Told:
     return told
 
 
+def leave(world: World) -> None:
+    """Work left waiting: a reversal to decide, a refund to pay out, a late charge to book."""
+    ticket = closed(world, "WANGSHANGDAI")
+    reversal.propose(
+        ticket_id=ticket.pk, source=Reversal.Source.OWN_FINDING, root_cause=Reversal.RootCause.WRONG_FACTS,
+        ground="抽查发现：关闭依据的逾期记录有误", actor=world.staff("lead2"), now=timezone.now(),
+    )  # fmt: skip
+    account = ticket.account
+    tell(world, account, kind="REFUND", ref=f"R1-{account.account_no}", amount="128.00")
+    tell(
+        world, account, kind="CORRECTION", ref=f"C1-{account.account_no}", amount="3.20",
+        direction="BY_CUSTOMER",
+    )  # fmt: skip
+
+
 def tell(world: World, account: CreditAccount, **posting: Any) -> None:
     """The ledger posts it and sends its message; without a callback address, we carry the message."""
     sent = world.simulator.later_money(account.account_no, **posting)

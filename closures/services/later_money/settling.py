@@ -16,7 +16,6 @@ from accounts.decisions import decision
 from accounts.models import CreditAccount, User
 from accounts.tracking import NotPermitted, move, save_as
 from closures.errors import ClosureError
-from closures.failpoints import reach
 from closures.gateways import ledger
 from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.models import LedgerCommand, PostClosureItem
@@ -199,7 +198,6 @@ def prove(claimed: PostClosureItem, *, clock: Callable[[], datetime]) -> None:
         posting = ledger.returned(ref=claimed.number)
     except (Unreachable, Unclear, Refused):
         posting = None
-    reach("later_money.after_call")
     with transaction.atomic(durable=True):
         now = clock()
         item = _locked(claimed.pk)
