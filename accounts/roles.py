@@ -44,7 +44,12 @@ PRODUCT_MODELS = (
     "accounts.regulation",
     "accounts.workcalendarday",
 )
-ACCOUNT_MODELS = ("accounts.creditaccount", "accounts.linerestriction", "accounts.partneragreement")
+ACCOUNT_MODELS = (
+    "accounts.creditaccount",
+    "accounts.linerestriction",
+    "accounts.partneragreement",
+    "accounts.closedaccountmovement",
+)
 CASE_MODELS = (
     "closures.closureticket",
     "closures.blocker",
@@ -53,6 +58,8 @@ CASE_MODELS = (
     "closures.unbindattempt",
     "closures.ledgercommand",
     "closures.notice",
+    "closures.reversal",
+    "closures.postclosureitem",
 )
 COMPLAINT_MODELS = (
     "closures.complaint",
@@ -113,6 +120,9 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "accounts.reveal_identity",
         "closures.enter_letter_proof",
         "closures.decide_complaint",
+        "closures.propose_reversal",
+        "closures.correct_bureau",
+        "closures.settle_later_money",
     ),
     Role.LEAD: (
         "closures.decide_closure",
@@ -125,6 +135,11 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.see_silent_holds",
         "closures.search_customer",
         "closures.enter_letter_proof",
+        "closures.propose_reversal",
+        "closures.approve_reversal",
+        "closures.correct_bureau",
+        "closures.settle_later_money",
+        "closures.write_off_later_money",
         "accounts.reveal_identity",
         "closures.decide_complaint",
         "closures.extend_complaint",

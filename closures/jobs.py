@@ -43,6 +43,9 @@ class Job(StrEnum):
     ANSWER_OVERDUE = "closures.answer_overdue"
     RECOUNT_ANSWERS = "closures.recount_answers"
     EXPIRE_RESTRICTIONS = "closures.expire_restrictions"
+    FINISH_REVERSALS = "closures.finish_reversals"
+    TAKE_MOVEMENTS = "closures.take_movements"
+    PROVE_PAYOUTS = "closures.prove_payouts"
     CHECK_INVARIANTS = "closures.check_invariants"
 
 

@@ -106,7 +106,7 @@ def partner_secrets(settings: Mapping[str, Any]) -> Iterator[str]:
         if system.get("secret") in (None, "", local):
             yield f"{name}_SECRET is missing: the local one is never accepted."
     for code, secrets in (settings.get("CALLBACK_SECRETS") or {}).items():
-        name = "SMS" if code == "SMS" else f"PARTNER_{code}"
+        name = code if code in ("SMS", "LEDGER") else f"PARTNER_{code}"
         if not secrets or set(secrets) & {"", local}:
             yield f"{name}_CALLBACK_SECRETS is missing: the local one is never accepted."
 

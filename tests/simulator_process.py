@@ -96,5 +96,5 @@ def point_at(settings: Any, url: str) -> None:
     }
     settings.LEDGER = {"url": f"{url}/ledger", **key}
     settings.SMS = {"url": f"{url}/sms", **key}
-    settings.CALLBACK_SECRETS = {code: [SECRET] for code in (*SYSTEMS, "SMS")}
+    settings.CALLBACK_SECRETS = {code: [SECRET] for code in (*SYSTEMS, "SMS", "LEDGER")}
     settings.PARTNER_PRIVATE_ADDRESSES_ALLOWED = True

@@ -18,7 +18,9 @@ from closures.services import (
     closing,
     commands,
     cooling_off,
+    later_money,
     notices,
+    reversal,
     settling,
     unbinding,
 )
@@ -30,9 +32,17 @@ REACHES = (
     commands.run,
     notices.deliver,
     closing.run,
+    reversal.run,
     callbacks.apply,
+    later_money.run,
 )
-SWEEPS = (assessment.wake_changed, cooling_off.end_periods, unbinding.start, unbinding.finish)
+SWEEPS = (
+    assessment.wake_changed,
+    cooling_off.end_periods,
+    unbinding.start,
+    unbinding.finish,
+    later_money.take_movements,
+)
 
 
 def work(clock: Callable[[], datetime] = timezone.now) -> None:

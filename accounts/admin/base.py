@@ -71,6 +71,8 @@ COLOURS: dict[str, str] = {
     "REVIEW_REQUESTED": "warning",
     "ASKED": "warning",
     "ALARM": "danger",
+    "SUSPENSE": "warning",
+    "RECEIVABLE": "warning",
     # nobody knows yet
     "UNKNOWN": "warning",
     # under way by itself
@@ -84,6 +86,8 @@ COLOURS: dict[str, str] = {
     "CONFIRMING": "info",
     "SENT": "info",
     "WAITING": "info",
+    "OPENING": "info",
+    "PAYING": "info",
     "INVITED": "info",
     "REGISTERED": "info",
     "INVESTIGATING": "info",
@@ -105,6 +109,8 @@ COLOURS: dict[str, str] = {
     "UPHELD": "danger",
     "PARTLY_UPHELD": "warning",
     "NOT_UPHELD": "",
+    "PAID_OUT": "success",
+    "SETTLED": "success",
     "LIFTED": "",
     # limited
     "LOCKED": "warning",
@@ -124,6 +130,9 @@ COLOURS: dict[str, str] = {
     "MERGED": "",
     "REFUSED": "danger",
     "RETIRED": "",
+    "REVERSED": "warning",
+    "WRITTEN_OFF": "",
+    "OFFSET": "",
     # severities of blockers
     "BLOCK": "danger",
     "SETTLE": "warning",

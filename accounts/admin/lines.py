@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from accounts.admin import overviews
-from accounts.admin.base import ReadOnlyAdmin, badge
+from accounts.admin.base import ReadOnlyAdmin, UntrackedAdmin, badge
 from accounts.admin.searching import ExactSearch
-from accounts.models import CreditAccount, LineRestriction
+from accounts.models import ClosedAccountMovement, CreditAccount, LineRestriction
 
 
 @admin.register(CreditAccount)
@@ -30,9 +30,17 @@ class CreditAccountAdmin(ExactSearch, ReadOnlyAdmin):
     )
     list_filter = ("line_state", "product")
     search_fields = ("account_no", "customer__customer_no")
-    list_select_related = ("customer", "product")
+    list_select_related = ("customer", "product", "reopened_from")
     ordering = ("-pk",)
-    fields = ("account_no", "customer", "product_shown", "line_state", "closed_at", "ledger_as_of")
+    fields = (
+        "account_no",
+        "customer",
+        "product_shown",
+        "line_state",
+        "reopened_from",
+        "closed_at",
+        "ledger_as_of",
+    )
     change_form_outer_before_template = "admin/accounts/account.html"
 
     line_shown = badge("line_state", description=_("line"))
@@ -61,6 +69,25 @@ class CreditAccountAdmin(ExactSearch, ReadOnlyAdmin):
 class LineRestrictionAdmin(ExactSearch, ReadOnlyAdmin):
     list_display = ("account", "cause", "reference", "since", "until", "lifted_at")
     list_filter = ("cause", ("lifted_at", admin.EmptyFieldListFilter))
+    list_select_related = ("account",)
+    search_fields = ("account__account_no",)
+    ordering = ("-pk",)
+    fields = list_display
+
+
+@admin.register(ClosedAccountMovement)
+class ClosedAccountMovementAdmin(ExactSearch, UntrackedAdmin):
+    """What the import has seen on closed accounts; what becomes of it is shown by a higher app."""
+
+    list_display = (
+        "account",
+        "ledger_as_of",
+        "owed_to_customer",
+        "owed_by_customer",
+        "recorded_at",
+        "taken_at",
+    )
+    list_filter = (("taken_at", admin.EmptyFieldListFilter),)
     list_select_related = ("account",)
     search_fields = ("account__account_no",)
     ordering = ("-pk",)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from accounts import pii
 from accounts.actors import Actor
 from accounts.imports.entries import Entry, Person, person_of
+from accounts.imports.later import LaterMoney, is_unsettled
 from accounts.imports.outcomes import Outcome
 from accounts.imports.reading import Line
 from accounts.imports.reasons import Problem, Reason
@@ -23,7 +24,6 @@ from accounts.imports.writes import AccountWrites, IdentityVersion, Run, product
 from accounts.models import CreditAccount, Customer, CustomerIdentity, LenderRelationship
 
 ACCOUNT_NO_AT = ACCOUNT_COLUMNS.index("account_no")
-MONEY_OR_ORDERS = (*CreditAccount.OWED_MONEY, *CreditAccount.OWED_COUNTS, "credit_balance")
 
 
 class Holding(NamedTuple):
@@ -70,6 +70,7 @@ class AccountBatch:
         self.holdings: dict[str, dict[str, Holding]] = defaultdict(dict)  # by customer_no, account_no
         self.identities: dict[str, IdentityVersion] = {}  # by customer_no
         self.writes = AccountWrites(run)
+        self.later = LaterMoney(run)
 
     def keep(self, entries: Sequence[Entry[AccountLine]], *, seen: Seen) -> Outcome:
         good = [entry for entry in entries if entry.row]
@@ -95,6 +96,8 @@ class AccountBatch:
                 self.outcome.kept.append(entry.key)
         for line in self.writes.write(self.customers):
             self.outcome.flag(line, "id_number", Reason.SAME_ID_NUMBER)
+        for line in self.later.write():
+            self.outcome.flag(line, "account_no", Reason.LATER_MONEY)
         return self.outcome
 
     # --- What is known ------------------------------------------------------------------------------
@@ -108,6 +111,7 @@ class AccountBatch:
         if changed := [row.account_no for row in rows if row.account_no in known]:
             accounts = CreditAccount.objects.filter(account_no__among=changed).order_by("pk")
             self.accounts = {a.account_no: a for a in accounts.select_for_update(of=("self",), no_key=True)}
+            self.later.read(self.accounts.values())
         number_of = {c.pk: c.customer_no for c in self.customers.values()}
         if not number_of:
             return
@@ -136,7 +140,7 @@ class AccountBatch:
             counts.stale += 1
             return None
         is_closed = account is not None and account.line_state == CreditAccount.LineState.CLOSED
-        if is_closed and any(getattr(row, name) for name in MONEY_OR_ORDERS):
+        if is_closed and is_unsettled(row):
             return Problem("account_no", Reason.CLOSED_MOVED)
         identity = self._identity(row, digest=person.digest)
         if isinstance(identity, Problem):
@@ -147,6 +151,8 @@ class AccountBatch:
         if account is None:
             self.writes.open(row, digest=entry.digest)
             counts.imported += 1
+        elif is_closed and self.later.take(account, row, digest=entry.digest, line=entry.line):
+            counts.later_money += 1
         elif (not is_closed and self.writes.copy(account, row, digest=entry.digest)) or identity:
             counts.updated += 1  # a closed account itself stays on record as it was closed
         else:

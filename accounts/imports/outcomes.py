@@ -30,6 +30,7 @@ class Counts:
     stale: int = 0  # older than what is known; nothing was written
     rejected: int = 0
     flagged: int = 0
+    later_money: int = 0  # money on a closed account: kept apart, the account stays as it was closed
 
     def add(self, other: Counts) -> None:
         for each in fields(Counts):

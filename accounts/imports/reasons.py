@@ -43,12 +43,13 @@ class Reason(StrEnum):
     IDENTITY_DIFFERS = "identity_differs_from_other_account"
     ERASED = "customer_erased"
     CLOSED_MOVED = "money_on_a_closed_account"
+    LATER_MONEY = "kept_money_on_a_closed_account"
     REFUSED = "refused_by_the_database"
     SAME_ID_NUMBER = "kept_same_id_number"
     ON_CLOSED_ACCOUNT = "kept_account_is_closed"
 
 
-FLAGS = frozenset({Reason.SAME_ID_NUMBER, Reason.ON_CLOSED_ACCOUNT})
+FLAGS = frozenset({Reason.SAME_ID_NUMBER, Reason.ON_CLOSED_ACCOUNT, Reason.LATER_MONEY})
 
 MESSAGES = {
     Reason.MISSING: _("empty"),
@@ -79,7 +80,8 @@ MESSAGES = {
     Reason.SECOND_OPEN: _("the customer has another open account of this product"),
     Reason.IDENTITY_DIFFERS: _("another account of this customer names another identity"),
     Reason.ERASED: _("the customer's data was erased"),
-    Reason.CLOSED_MOVED: _("the account is closed here and shows money in the ledger"),
+    Reason.CLOSED_MOVED: _("the account is closed here and shows orders or unsettled amounts in the ledger"),
+    Reason.LATER_MONEY: _("kept: money on a closed account, followed up apart"),
     Reason.REFUSED: _("the database refused the line"),
     Reason.SAME_ID_NUMBER: _("kept: another customer has the same ID number"),
     Reason.ON_CLOSED_ACCOUNT: _("kept: the account is closed"),

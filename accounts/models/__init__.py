@@ -2,7 +2,7 @@
 
 from accounts.models.agreements import AgreementEffect, AgreementKind, PartnerAgreement
 from accounts.models.customers import Customer, CustomerIdentity, IdentityReveal, Lender, LenderRelationship
-from accounts.models.lines import CreditAccount, LineRestriction, RestrictionCause
+from accounts.models.lines import ClosedAccountMovement, CreditAccount, LineRestriction, RestrictionCause
 from accounts.models.products import CreditProduct
 from accounts.models.refusals import RefusedAction
 from accounts.models.regulations import Certainty, Regulation, WorkCalendarDay
@@ -12,6 +12,7 @@ __all__ = [
     "AgreementEffect",
     "AgreementKind",
     "Certainty",
+    "ClosedAccountMovement",
     "CreditAccount",
     "CreditProduct",
     "Customer",

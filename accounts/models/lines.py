@@ -68,6 +68,14 @@ class CreditAccount(Tracked):
     )
     ledger_as_of = models.DateTimeField(_("ledger as of"))
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+    reopened_from = models.ForeignKey(
+        "self",
+        verbose_name=_("opened in place of"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="reopened_as",
+    )
     row_digest = models.CharField(max_length=64, blank=True)
 
     history = tracked(excluded=("ledger_as_of", "row_digest"))
@@ -97,6 +105,11 @@ class CreditAccount(Tracked):
                     "credit_balance",
                 )
             ],
+            models.UniqueConstraint(
+                name="account_reopened_once",
+                fields=["reopened_from"],
+                condition=Q(reopened_from__isnull=False),
+            ),
             models.CheckConstraint(
                 name="account_closed_has_its_day",
                 condition=~Q(line_state="CLOSED") | Q(closed_at__isnull=False),
@@ -184,3 +197,38 @@ class LineRestriction(Tracked):
     def __str__(self) -> str:
         text = translate("%(cause)s on account %(account)s")
         return text % {"cause": self.get_cause_display(), "account": self.account_id}
+
+
+class ClosedAccountMovement(models.Model):
+    """The core ledger shows money on an account that is closed here. Append-only; written by the import.
+
+    The account itself stays as it was closed. Whoever follows such money up says so in `taken_at`.
+    """
+
+    account = models.ForeignKey(
+        CreditAccount, verbose_name=_("account"), on_delete=models.PROTECT, related_name="movements"
+    )
+    ledger_as_of = models.DateTimeField(_("ledger as of"))
+    owed_by_customer = Money(_("owed by the customer"))
+    owed_to_customer = Money(_("owed to the customer"))
+    digest = models.CharField(max_length=64)
+    recorded_at = models.DateTimeField(_("recorded at"))
+    taken_at = models.DateTimeField(_("followed up at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("movement on a closed account")
+        verbose_name_plural = _("movements on closed accounts")
+        constraints = [
+            models.UniqueConstraint(name="movement_once", fields=["account", "digest"]),
+            models.CheckConstraint(
+                name="movement_not_negative",
+                condition=Q(owed_by_customer__gte=0, owed_to_customer__gte=0),
+            ),
+        ]
+        indexes = [
+            models.Index(name="movement_to_take", fields=["ledger_as_of"], condition=Q(taken_at__isnull=True))
+        ]
+
+    def __str__(self) -> str:
+        text = translate("account %(account)s as of %(moment)s")
+        return text % {"account": self.account_id, "moment": self.ledger_as_of.isoformat()}

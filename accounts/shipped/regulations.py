@@ -98,6 +98,15 @@ ROWS: dict[str, tuple[str, str, str, str, str, Certainty, date]] = {
         C,
         CREDIT_BUREAU_RULES,
     ),
+    "BUREAU_CORRECTION": (
+        "20",
+        "calendar_days",
+        "征信更正时限（误关闭撤销后，参照异议处理）",
+        "Credit report corrected after a wrongful closing",
+        "Our choice, by analogy with 征信业管理条例 art. 25",
+        OURS,
+        OUR_CHOICES,
+    ),
     "RETENTION_YEARS": (
         "10",
         "years",

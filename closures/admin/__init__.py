@@ -8,9 +8,12 @@ from closures.admin import (  # noqa: F401
     complaints,
     holds,
     home,
+    home_after,
     intake,
     machine,
+    money,
     notices,
+    reversals,
     tasks,
     tickets,
 )

@@ -43,7 +43,17 @@ class LedgerCommandAdmin(ExactSearch, TrackedAdmin):
     search_help_text = _("The whole key.")
     ordering = ("-pk",)
     sortable_by = ("due_at",)
-    fields = ("key", "verb", "state_shown", "state_since", "reason_shown", "attempts", "due_at")
+    fields = (
+        "key",
+        "verb",
+        "amount",
+        "reference",
+        "state_shown",
+        "state_since",
+        "reason_shown",
+        "attempts",
+        "due_at",
+    )
     dialogs = (REVIVE,)
 
     history_hidden = ("state_since",)  # the row's own moment says the same

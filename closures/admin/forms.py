@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from accounts.admin.base import DialogForm, ReasonForm
-from closures.models import Hold
+from closures.models import Hold, Reversal
 from closures.selectors.timeline import SEE_SILENT
 
 
@@ -81,4 +81,49 @@ class RevealForm(DialogForm):
         max_length=500,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         help_text=_("Your name, the time and this reason are recorded before anything is shown."),
+    )
+
+
+class ReversalForm(ReasonForm):
+    """Why the closing was wrong, who found it, and what the customer gets for it."""
+
+    source = forms.ChoiceField(
+        label=_("Source"), choices=Reversal.Source.choices, widget=UnfoldAdminSelectWidget
+    )
+    complaint_number = forms.CharField(
+        label=_("Complaint number"),
+        max_length=24,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Empty where the finding is our own."),
+    )
+    root_cause = forms.ChoiceField(
+        label=_("Root cause"), choices=Reversal.RootCause.choices, widget=UnfoldAdminSelectWidget
+    )
+    compensation_amount = forms.DecimalField(
+        label=_("Compensation in yuan"),
+        min_value=0,
+        max_digits=16,
+        decimal_places=2,
+        initial=0,
+        widget=UnfoldAdminTextInputWidget,
+    )
+    field_order = ("source", "complaint_number", "root_cause", "compensation_amount", "ground")
+
+
+class CorrectionForm(DialogForm):
+    proof = forms.CharField(
+        label=_("Proof of the correction"),
+        max_length=80,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("The number under which the credit bureau confirms the correction."),
+    )
+
+
+class PaymentForm(DialogForm):
+    proof = forms.CharField(
+        label=_("Number of the payment"),
+        max_length=80,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Under which the payment is found in the bank's statement."),
     )

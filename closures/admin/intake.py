@@ -114,7 +114,7 @@ def customer_url(customer: Customer, user: Any) -> str:
 def about(account: CreditAccount, tickets: list[ClosureTicket], request: HttpRequest) -> dict[str, Any]:
     """What an account's card says about closing it; `tickets` are the account's own, newest first."""
     running = next((ticket for ticket in tickets if ticket.is_open), None)
-    ended = next((ticket for ticket in tickets if ticket.state == ClosureTicket.State.CLOSED), None)
+    ended = next((ticket for ticket in tickets if ticket.state in ClosureTicket.WAS_CLOSED), None)
     closed = account.line_state == CreditAccount.LineState.CLOSED
     may = request.user.has_perm(REQUEST) and not running and not closed
     return {

@@ -27,6 +27,7 @@ KINDS = {
     "agreement.ended": _("agreement ended"),
     "agreement.signed": _("agreement signed"),
     "sms.receipt": _("receipt of a text message"),
+    "ledger.money_after_closing": _("money after a closing"),
 }
 JOBS: dict[str, Any] = {
     Job.TICK: _("tick: what is due is woken"),
@@ -45,6 +46,9 @@ JOBS: dict[str, Any] = {
     Job.ANSWER_OVERDUE: _("answers that are due"),
     Job.EXPIRE_RESTRICTIONS: _("expiry of restrictions"),
     Job.RECOUNT_ANSWERS: _("recount of the answer dates"),
+    Job.FINISH_REVERSALS: _("opening of accounts after a reversal"),
+    Job.TAKE_MOVEMENTS: _("taking over of money on closed accounts"),
+    Job.PROVE_PAYOUTS: _("proof of payouts after closing"),
     Job.CHECK_INVARIANTS: _("check of the invariants"),
 }
 INVARIANTS = {

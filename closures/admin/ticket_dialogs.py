@@ -16,11 +16,18 @@ from accounts.admin.base import Dialog, Menu, held_by
 from accounts.services import identities
 from closures.admin.base import comes_next
 from closures.admin.complaint_entries import REGISTER_ON_TICKET
-from closures.admin.forms import AmendForm, ApprovalForm, ConfirmForm, HoldForm, RevealForm
-from closures.models import ClosureTicket, UnbindTask
-from closures.selectors import casefile
+from closures.admin.forms import (
+    AmendForm,
+    ApprovalForm,
+    ConfirmForm,
+    HoldForm,
+    RevealForm,
+    ReversalForm,
+)
+from closures.models import ClosureTicket, Reversal, UnbindTask
+from closures.selectors import after_closing, casefile, participants
 from closures.selectors.timeline import SEE_SILENT
-from closures.services import holds, intake, review
+from closures.services import holds, intake, reversal, review
 
 State = ClosureTicket.State
 
@@ -128,6 +135,15 @@ def waiver_asked(ticket: ClosureTicket, result: ClosureTicket) -> str:
 def waiver_granted(ticket: ClosureTicket, result: ClosureTicket) -> str:
     text = translate("The notice's arrival is waived on ticket %(number)s. Next – %(next)s")
     return text % {"number": ticket.number, "next": comes_next(result)}
+
+
+def reversal_proposed(ticket: ClosureTicket, result: Reversal) -> str:
+    text = translate("Reversal %(reversal)s of ticket %(number)s is proposed. Next – %(next)s")
+    return text % {
+        "reversal": result.number,
+        "number": ticket.number,
+        "next": after_closing.reversal_next(result),
+    }
 
 
 # --- The buttons ---------------------------------------------------------------------------------------
@@ -260,12 +276,33 @@ REVEAL = Dialog(
     in_header=False,
 )
 
+PROPOSE_REVERSAL = Dialog(
+    name="propose_reversal",
+    label=_("Propose to reverse the closing"),
+    icon="settings_backup_restore",
+    variant=ActionVariant.WARNING,
+    permission=held_by("closures.propose_reversal"),
+    possible=lambda ticket: (
+        ticket.state == State.CLOSED and not ticket.reversals.filter(state__in=Reversal.STANDING).exists()
+    ),
+    hidden_from=lambda ticket, user: user.pk in participants.in_the_closing(ticket.pk),
+    call=reversal.propose,
+    target="ticket_id",
+    form=ReversalForm,
+    description=_(
+        "The closed account stays closed; a new one takes its place once a second person has approved. "
+        "Agreements are signed again by the customer alone."
+    ),
+    done=reversal_proposed,
+)
+
 DIALOGS = (
     APPROVE,
     REJECT,
     WITHDRAW,
     HOLD,
     REGISTER_ON_TICKET,
+    PROPOSE_REVERSAL,
     Menu(
         title=_("More"),
         dialogs=(AMEND, ASK_CANCELLATION, CANCEL, ASK_NOTICE_WAIVER, GRANT_NOTICE_WAIVER),

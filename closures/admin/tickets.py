@@ -23,7 +23,7 @@ from closures.admin.base import TrackedAdmin
 from closures.admin.ticket_dialogs import DIALOGS, REVEAL, asked_by
 from closures.models import ClosureTicket, Complaint
 from closures.rules.deadlines import china_date
-from closures.selectors import answer_dates, casefile, certificate
+from closures.selectors import after_closing, answer_dates, casefile, certificate
 from closures.selectors.next_steps import next_step
 from closures.services import evidence
 
@@ -67,6 +67,12 @@ def complaints_of(request: HttpRequest, ticket: ClosureTicket) -> list[Complaint
     for complaint in found:
         complaint.colour = COLOURS[complaint.state]
     return found
+
+
+def aside(request: HttpRequest, row: Any, comes_next: str) -> tuple[Any, str, list[dict[str, Any]]]:
+    """A row of what came after the closing: coloured, with what comes next and its buttons."""
+    row.colour = COLOURS[row.state]
+    return row, comes_next, base.buttons(request, row)
 
 
 class AnswerDue(admin.SimpleListFilter):
@@ -225,7 +231,10 @@ class ClosureTicketAdmin(ExactSearch, TrackedAdmin):
         """The case as this reader may see it, with the buttons of every row around it."""
         case = casefile.of_ticket_for(ticket, user=base.reader(request))
         paint(case)
+        after = after_closing.of_ticket(ticket)
         return {
+            "reversals": [aside(request, row, after_closing.reversal_next(row)) for row in after.reversals],
+            "later_money": [aside(request, row, after_closing.money_next(row)) for row in after.money],
             "title": ticket.number,
             "subtitle": "",
             "case": case,
@@ -257,6 +266,7 @@ class ClosureTicketAdmin(ExactSearch, TrackedAdmin):
             {
                 "ticket": ticket,
                 "facts": certificate.shown(ticket.certificate),
+                "addendum": after_closing.addendum(ticket),
                 "intact": evidence.fingerprint(ticket.certificate) == ticket.certificate_hash,
             },
         )

@@ -90,6 +90,11 @@ class SimulatorControl:
     def credit(self, account_no: str, amount: str) -> dict[str, Any]:
         return self._account(account_no, "credit", {"amount": amount})
 
+    def later_money(self, account_no: str, **posting: Any) -> dict[str, Any]:
+        """Money is posted to a closed account: `kind`, `ref`, `amount`, and perhaps `direction`,
+        `takes_back`, `quietly`. Returns whether it was `sent`, else the signed event (`body`, `headers`)."""
+        return self._account(account_no, "later", posting)
+
     def end_agreement(self, partner: str, agreement_no: str) -> dict[str, Any]:
         """The customer ended the agreement himself."""
         return dict(

@@ -7,31 +7,18 @@ story itself, as checks against our database *and* against the simulator's own l
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from closures.demo import stories_after
+from closures.demo.told import Told
 from closures.demo.world import World
 from closures.models import ClosureTicket, UnbindTask
 from closures.models.tickets import Reason
 from closures.services import intake, review
 from closures.services.review import SameReviewer
-
-
-@dataclass
-class Told:
-    """What a story did: its ticket, and (what, expected, actual) for every check."""
-
-    ticket: ClosureTicket
-    checks: list[tuple[str, object, object]] = field(default_factory=list)
-
-    def check(self, what: str, expected: object, actual: object) -> None:
-        self.checks.append((what, expected, actual))
-
-    @property
-    def as_expected(self) -> bool:
-        return bool(self.checks) and all(expected == actual for _what, expected, actual in self.checks)
 
 
 @dataclass(frozen=True)
@@ -199,4 +186,10 @@ STORIES = (
     Story("policy-closing", _("A policy closing, credit balance paid out"), policy_closing),
     Story("withdrawn", _("A withdrawal in cooling-off"), withdrawn),
     Story("self-approval", _("A refused self-approval"), self_approval),
+    Story("reversed", _("A wrong closing, reversed"), stories_after.reversed_closing),
+    Story(
+        "refund-and-clawback",
+        _("A refund after closing, its duplicate, its clawback"),
+        stories_after.refund_and_clawback,
+    ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from accounts.models import CreditAccount
-from closures.demo import complaints
+from closures.demo import complaints, stories_after
 from closures.demo.world import World
 from closures.models import Hold
 from closures.models.tickets import Reason
@@ -32,6 +32,7 @@ def leave(world: World) -> None:
         )  # fmt: skip
     leave_dead_task(world)
     complaints.leave(world)
+    stories_after.leave(world)
 
 
 def leave_dead_task(world: World) -> None:

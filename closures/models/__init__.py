@@ -6,7 +6,9 @@ from closures.models.complaint_rows import CannedReply, ComplaintExtension, Comp
 from closures.models.complaints import Complaint
 from closures.models.holds import Hold
 from closures.models.ledger import LedgerCommand
+from closures.models.money import PostClosureItem
 from closures.models.notices import Notice, NoticeBody, NoticeTemplate
+from closures.models.reversals import Reversal
 from closures.models.sweeps import InvariantCheck, Sweep
 from closures.models.tickets import ClosureTicket
 from closures.models.unbinding import UnbindAttempt, UnbindTask
@@ -26,6 +28,8 @@ __all__ = [
     "NoticeBody",
     "NoticeTemplate",
     "PartnerCallback",
+    "PostClosureItem",
+    "Reversal",
     "Sweep",
     "UnbindAttempt",
     "UnbindTask",

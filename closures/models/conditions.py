@@ -97,6 +97,8 @@ def may_decide(ticket: Any, user: Any) -> bool:
     return bool(user.has_perm("closures.decide_closure" if own else "closures.decide_adverse_closure"))
 
 
+PAST_REVIEW = ["NOTICE_PERIOD", "SETTLING", "UNBINDING", "CLOSING", "CLOSED", "REVERSED"]
+
 CONSTRAINTS = [
     models.CheckConstraint(
         name="ticket_state_is_legal",
@@ -110,6 +112,7 @@ CONSTRAINTS = [
                 "UNBINDING",
                 "CLOSING",
                 "CLOSED",
+                "REVERSED",
                 "REJECTED",
                 "WITHDRAWN",
                 "CANCELLED",
@@ -146,15 +149,11 @@ CONSTRAINTS = [
     ),
     models.CheckConstraint(
         name="ticket_past_review_was_decided",
-        condition=~Q(state__in=["NOTICE_PERIOD", "SETTLING", "UNBINDING", "CLOSING", "CLOSED"])
-        | Q(straight_through=True)
-        | Q(decided_by__isnull=False),
+        condition=~Q(state__in=PAST_REVIEW) | Q(straight_through=True) | Q(decided_by__isnull=False),
     ),
     models.CheckConstraint(
         name="ticket_adverse_needs_a_named_person",
-        condition=~Q(state__in=["NOTICE_PERIOD", "SETTLING", "UNBINDING", "CLOSING", "CLOSED"])
-        | Q(reason="CUSTOMER_REQUEST")
-        | Q(decided_by__isnull=False),
+        condition=~Q(state__in=PAST_REVIEW) | Q(reason="CUSTOMER_REQUEST") | Q(decided_by__isnull=False),
     ),
     models.CheckConstraint(
         name="ticket_notice_waiver_names_two",

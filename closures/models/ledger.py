@@ -8,19 +8,22 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from accounts.models import CreditAccount
+from accounts.models.lines import Money
 from accounts.tracking import QUEUE_FIELDS, Tracked, sets, tracked
 from closures.models.queue import QueueQuerySet, QueueRow
 from closures.models.tickets import ClosureTicket
 
 
 class LedgerCommand(Tracked, QueueRow):
-    """核心指令: freeze, unfreeze, pay out, close. DONE is the ledger's claim; the steps read it back."""
+    """核心指令: freeze, unfreeze, pay out, close, open, return. DONE is a claim; the steps read it back."""
 
     class Verb(models.TextChoices):
         FREEZE = "FREEZE", _("freeze")
         UNFREEZE = "UNFREEZE", _("unfreeze")
         PAY_OUT = "PAY_OUT", _("pay out the credit balance")
         CLOSE = "CLOSE", _("close")
+        OPEN = "OPEN", _("open in place of a closed account")
+        RETURN = "RETURN", _("return money that came after closing")
 
     class State(models.TextChoices):
         PENDING = "PENDING", _("pending")
@@ -30,7 +33,7 @@ class LedgerCommand(Tracked, QueueRow):
         DEAD = "DEAD", _("dead")
 
     OPEN = (State.PENDING, State.SENDING, State.UNKNOWN)
-    CLAIMED_WITH = ("account",)
+    CLAIMED_WITH = ("account__reopened_from",)
 
     account = models.ForeignKey(
         CreditAccount, verbose_name=_("account"), on_delete=models.PROTECT, related_name="commands"
@@ -44,6 +47,9 @@ class LedgerCommand(Tracked, QueueRow):
         related_name="commands",
     )
     verb = models.CharField(_("command"), max_length=10, choices=Verb.choices)
+    # What RETURN says beside its verb: how much, and the number of our item that it pays.
+    amount = Money(_("amount"), null=True, blank=True, default=None)
+    reference = models.CharField(_("reference"), max_length=24, blank=True)
     key = models.CharField(_("key"), max_length=80, unique=True)
     state = FSMField(_("state"), default=State.PENDING, choices=State.choices, protected=True)
     state_since = models.DateTimeField(_("since"))

@@ -29,6 +29,7 @@ class NoticeKind(models.TextChoices):
     COMPLAINT_ACKNOWLEDGED = "COMPLAINT_ACKNOWLEDGED", _("complaint received")
     COMPLAINT_EXTENDED = "COMPLAINT_EXTENDED", _("complaint needs more time")
     COMPLAINT_DECIDED = "COMPLAINT_DECIDED", _("complaint decided")
+    REVERSED = "REVERSED", _("closing reversed")
 
 
 class NoticeChannel(models.TextChoices):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +23,7 @@ from closures.models.conditions import (
     SETTLED,
     may_decide,
 )
+from closures.models.people import by_staff
 from closures.models.queue import QueueRow
 from closures.models.ticket_queries import TicketQuerySet
 
@@ -46,6 +46,7 @@ class ClosureTicket(Tracked, QueueRow):
         UNBINDING = "UNBINDING", _("unbinding")
         CLOSING = "CLOSING", _("closing")
         CLOSED = "CLOSED", _("closed")
+        REVERSED = "REVERSED", _("reversed")
         REJECTED = "REJECTED", _("rejected")
         WITHDRAWN = "WITHDRAWN", _("withdrawn")
         CANCELLED = "CANCELLED", _("cancelled")
@@ -61,7 +62,8 @@ class ClosureTicket(Tracked, QueueRow):
     )
     CLAIMED_WITH = ("account",)
     BEFORE_DECISION = (State.SUBMITTED, State.BLOCKED, State.IN_REVIEW)
-    DECIDED_FOR = (State.NOTICE_PERIOD, State.SETTLING, State.UNBINDING, State.CLOSING, State.CLOSED)
+    WAS_CLOSED = (State.CLOSED, State.REVERSED)  # whatever came of it later
+    DECIDED_FOR = (State.NOTICE_PERIOD, State.SETTLING, State.UNBINDING, State.CLOSING, *WAS_CLOSED)
 
     class Channel(models.TextChoices):
         API = "API", _("customer, by app")
@@ -88,22 +90,8 @@ class ClosureTicket(Tracked, QueueRow):
 
     # Who asked, and what the customer was told and accepted
     requested_at = models.DateTimeField(_("requested at"))
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("requested by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    last_edited_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("last edited by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    requested_by = by_staff(_("requested by"))
+    last_edited_by = by_staff(_("last edited by"))
     idempotency_key = models.CharField(
         _("idempotency key"), max_length=80, null=True, blank=True, unique=True
     )
@@ -140,55 +128,20 @@ class ClosureTicket(Tracked, QueueRow):
     changes = models.JSONField(_("changed since the approval"), default=list, blank=True)
 
     # The decision
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("decided by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    decided_by = by_staff(_("decided by"))
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
     straight_through = models.BooleanField(_("straight through"), default=False)
 
     period_ends_at = models.DateTimeField(_("period ends"), null=True, blank=True)
     notice_arrived_at = models.DateTimeField(_("notice arrived at"), null=True, blank=True)
-    notice_waiver_asked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("notice waiver asked by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    notice_waived_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("notice waived by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    notice_waiver_asked_by = by_staff(_("notice waiver asked by"))
+    notice_waived_by = by_staff(_("notice waived by"))
 
     unbinding_started_at = models.DateTimeField(_("unbinding started at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     end_codes = models.JSONField(_("reasons of the end"), default=list, blank=True)
-    cancel_asked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("cancellation asked by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    cancelled_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("cancelled by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    cancel_asked_by = by_staff(_("cancellation asked by"))
+    cancelled_by = by_staff(_("cancelled by"))
     certificate_no = models.CharField(_("certificate"), max_length=30, null=True, blank=True, unique=True)
     certificate = models.JSONField(_("certified facts"), default=dict, blank=True)
     certificate_hash = models.CharField(max_length=64, blank=True)
@@ -359,6 +312,16 @@ class ClosureTicket(Tracked, QueueRow):
     )
     def cancel(self, *, cancelled_by: Any, end_codes: list[str]) -> None:
         self.cancelled_by, self.end_codes = cancelled_by, end_codes
+
+    @transition(
+        state,
+        source=State.CLOSED,
+        target=State.REVERSED,
+        permission="closures.approve_reversal",
+        custom=sets(label=_("Reverse the closing")),
+    )
+    def reverse(self) -> None:
+        """The closing was wrong. It keeps its day and its certificate; a new account takes its place."""
 
     # Properties
 

@@ -204,6 +204,7 @@ GATHERED: dict[NoticeKind, tuple[Callable[[ClosureTicket, str, datetime], dict[s
     NoticeKind.COOLING_OFF_STARTED: (_balances, _linked, _retention),
     NoticeKind.UNBINDING_DELAYED: (_unfinished,),
     NoticeKind.CLOSED: (_certified, _retention),
+    NoticeKind.REVERSED: (_certified,),
 }
 
 

@@ -175,6 +175,13 @@ def _closed(ticket: ClosureTicket, around: Around) -> NextStep:
     return NextStep(mover=Mover.NOBODY, sentence=text % {"certificate": ticket.certificate_no or "?"})
 
 
+def _reversed(ticket: ClosureTicket, around: Around) -> NextStep:
+    if around.stuck:
+        return _stuck()
+    text = translate("The closing was wrong and is undone; a new account takes the closed one's place.")
+    return NextStep(mover=Mover.NOBODY, sentence=text)
+
+
 def _ended(ticket: ClosureTicket, around: Around) -> NextStep:
     text = translate("The ticket has ended; the account goes on. A new request starts a new ticket.")
     return NextStep(mover=Mover.NOBODY, sentence=text)
@@ -208,6 +215,7 @@ STEPS: dict[State, Callable[[ClosureTicket, Around], NextStep]] = {
     State.UNBINDING: _unbinding,
     State.CLOSING: _closing,
     State.CLOSED: _closed,
+    State.REVERSED: _reversed,
     State.REJECTED: _ended,
     State.WITHDRAWN: _ended,
     State.CANCELLED: _ended,

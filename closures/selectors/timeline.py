@@ -36,6 +36,8 @@ from closures.models import (
     Hold,
     LedgerCommand,
     Notice,
+    PostClosureItem,
+    Reversal,
     UnbindAttempt,
     UnbindTask,
 )
@@ -56,6 +58,8 @@ NOUNS: dict[str, tuple[Any, str]] = {
     "notice": (_("Notice"), "mail"),
     "restriction": (_("Line restriction"), "lock"),
     "account": (_("Account"), "credit_card"),
+    "reversal": (_("Reversal"), "settings_backup_restore"),
+    "money": (_("Money after closing"), "payments"),
     "reveal": (_("Identity shown"), "visibility"),
     "refusal": (_("Refused"), "do_not_disturb_on"),
     "complaint": (_("Complaint"), "sentiment_dissatisfied"),
@@ -71,6 +75,8 @@ STATES: dict[str, dict[str, Any]] = {
     "agreement": dict(PartnerAgreement.State.choices),
     "command": dict(LedgerCommand.State.choices),
     "notice": dict(Notice.State.choices),
+    "reversal": dict(Reversal.State.choices),
+    "money": dict(PostClosureItem.State.choices),
     "restriction": {"OPEN": _("put"), "LIFTED": _("lifted")},
     "account": dict(CreditAccount.LineState.choices),
     "complaint": dict(Complaint.State.choices),
@@ -87,6 +93,8 @@ WORKERS = {
     "notices": _("notices"),
     "callbacks": _("callbacks"),
     "answer_dates": _("answer dates"),
+    "reversal": pgettext_lazy("job", "reversals"),
+    "later_money": pgettext_lazy("job", "money after closing"),
 }
 
 
@@ -183,7 +191,12 @@ def _columns(
 
 
 def _histories(ticket: ClosureTicket, *, silent: bool) -> list[QuerySet[Any]]:
-    return [*_of_the_case(ticket, silent=silent), *_of_the_machine(ticket), *_of_the_account(ticket)]
+    return [
+        *_of_the_case(ticket, silent=silent),
+        *_of_the_machine(ticket),
+        *_of_the_account(ticket),
+        *_after_the_closing(ticket),
+    ]
 
 
 def _of_the_case(ticket: ClosureTicket, *, silent: bool) -> list[QuerySet[Any]]:
@@ -255,6 +268,16 @@ def _of_the_account(ticket: ClosureTicket) -> list[QuerySet[Any]]:
     ]
 
 
+def _after_the_closing(ticket: ClosureTicket) -> list[QuerySet[Any]]:
+    money = PostClosureItem.history.filter(ticket_id=ticket.pk)
+    return [
+        _columns(
+            Reversal.history.filter(ticket_id=ticket.pk), "reversal", state=F("state"), first=F("number")
+        ),
+        _columns(money, "money", state=F("state"), first=F("kind"), second=F("amount")),
+    ]
+
+
 def _refusals(ticket: ClosureTicket) -> list[Entry]:
     """What was refused on this ticket, for those who may read refusals. Bounded by the ticket's own time."""
     rows = RefusedAction.objects.filter(at__gte=ticket.requested_at, subject={"ticket_id": ticket.pk})
@@ -298,6 +321,10 @@ def _what(noun: str, first: str, second: str) -> str:
             return str(Hold.Kind(first).label)
         case "task" | "attempt" | "agreement":
             return f"{first} {second}"
+        case "reversal":
+            return first
+        case "money":
+            return f"{PostClosureItem.Kind(first).label} {_yuan(second)}"
         case "command":
             return str(LedgerCommand.Verb(first).label)
         case "notice":

@@ -25,6 +25,8 @@ from closures.models import (
     LedgerCommand,
     Notice,
     PartnerCallback,
+    PostClosureItem,
+    Reversal,
     Sweep,
     UnbindTask,
 )
@@ -32,6 +34,7 @@ from closures.models.complaints import DECIDE as DECIDE_COMPLAINT
 from closures.models.complaints import HANDLE as HANDLE_COMPLAINT
 from closures.models.notices import NoticeChannel
 from closures.models.tickets import Reason
+from closures.selectors import after_closing
 from closures.selectors import complaint_lists as complaints
 
 SHOWN = 6
@@ -223,6 +226,30 @@ KINDS = (
         rights=("closures.enter_letter_proof",),
         query=letters,
         filters={"channel__exact": NoticeChannel.LETTER, "state__exact": Notice.State.SENT},
+    ),
+    Kind(
+        code="REVERSALS",
+        rights=("closures.approve_reversal",),
+        query=after_closing.reversals_to_approve,
+        filters={"state__exact": Reversal.State.PROPOSED},
+    ),
+    Kind(
+        code="BUREAU",
+        rights=("closures.correct_bureau",),
+        query=after_closing.bureau_corrections,
+        filters={"bureau": "open"},
+    ),
+    Kind(
+        code="LATER_MONEY",
+        rights=("closures.settle_later_money",),
+        query=after_closing.open_money,
+        filters={"open": "yes"},
+    ),
+    Kind(
+        code="WRITE_OFFS",
+        rights=("closures.write_off_later_money",),
+        query=after_closing.write_offs_to_grant,
+        filters={"state__exact": PostClosureItem.State.RECEIVABLE},
     ),
     Kind(code="TASK_WAIVERS", rights=(WAIVE,), query=task_waivers),
     Kind(code="PROPOSALS", rights=("accounts.edit_regulation",), query=proposals),

@@ -15,15 +15,18 @@ from django.utils.translation import gettext_lazy as _
 from accounts import pii
 from closures import jobs
 from closures.errors import ClosureError
+from closures.gateways.errors import Unclear
+from closures.gateways.ledger import read_posting
 from closures.gateways.signing import CallbackEvent, Forged, verify_callback
 from closures.jobs import Job
 from closures.models import PartnerCallback
-from closures.services import notices, unbinding
+from closures.services import later_money, notices, unbinding
 
 logger = logging.getLogger(__name__)
 
 Outcome = PartnerCallback.Outcome
 ENDED, SIGNED, RECEIPT = "agreement.ended", "agreement.signed", "sms.receipt"
+LATER_MONEY = "ledger.money_after_closing"
 
 
 class CallbackRefused(ClosureError):
@@ -97,4 +100,26 @@ def _effect(row: PartnerCallback, event: dict[str, object], *, now: datetime) ->
             key=str(event.get("key", "")), delivered=event.get("status") == "DELIVERED", now=now
         )
         return (Outcome.APPLIED, "") if ours else (Outcome.ALARM, "NO_NOTICE")
+    if row.kind == LATER_MONEY and row.partner == "LEDGER":
+        return _later_money(event, now=now)
     return Outcome.ALARM, "UNKNOWN_EVENT"
+
+
+def _later_money(event: Mapping[str, object], *, now: datetime) -> tuple[str, str]:
+    """Money has come to a closed account, or gone from it. What cannot be read is an alarm, not a guess."""
+    try:
+        posting = read_posting(event, now=now)
+    except Unclear:
+        return Outcome.ALARM, "UNREADABLE"
+    heard = later_money.take_posting(**posting, now=now)
+    return HEARD_OF_MONEY[heard], heard
+
+
+HEARD_OF_MONEY = {
+    "NEW": Outcome.APPLIED,
+    "NAMED": Outcome.APPLIED,
+    "REPEATED": Outcome.NO_EFFECT,
+    "NOT_CLOSED": Outcome.NO_EFFECT,
+    "NO_ACCOUNT": Outcome.ALARM,
+    "REF_REUSED": Outcome.ALARM,
+}

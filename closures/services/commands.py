@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
@@ -96,22 +97,27 @@ def queue(
     verb: LedgerCommand.Verb,
     actor: Actor,
     now: datetime,
+    amount: Decimal | None = None,
+    reference: str = "",
 ) -> LedgerCommand:
     """A command to the ledger waits to be sent; one of the same verb that is still open is returned instead.
 
-    The key is made once, here, and names ticket or account, verb and its ordinal. The caller holds the
-    account's lock, so two of a kind cannot be queued at once.
+    The key is made once, here, and names reference, ticket or account, verb and its ordinal. RETURN has the
+    `amount` and, as `reference`, the number of the item it pays. The caller holds the account's lock, so two
+    of a kind cannot be queued at once.
     """
-    same = LedgerCommand.objects.filter(account=account, ticket=ticket, verb=verb)
+    same = LedgerCommand.objects.filter(account=account, ticket=ticket, verb=verb, reference=reference)
     waiting = same.filter(state__in=LedgerCommand.OPEN).first()
     if waiting is not None:
         return waiting
-    subject = ticket.number if ticket is not None else account.account_no
+    subject = reference or (ticket.number if ticket is not None else account.account_no)
     ordinal = same.count() + 1
     command = LedgerCommand(
         account=account,
         ticket=ticket,
         verb=verb,
+        amount=amount,
+        reference=reference,
         state_since=now,
         due_at=now,
         key=f"ledger:{subject}:{verb.lower()}:{ordinal}",
@@ -198,7 +204,12 @@ def still_wanted(command: LedgerCommand, ticket: ClosureTicket) -> bool:
 
 def _send(command: LedgerCommand) -> tuple[Heard, str]:
     try:
-        ledger.command(account_no=command.account.account_no, verb=command.verb, key=command.key)
+        ledger.command(
+            account_no=command.account.account_no,
+            verb=command.verb,
+            key=command.key,
+            **_particulars(command),
+        )
     except Unreachable:
         return Heard.UNREACHABLE, ""
     except Refused as refused:
@@ -206,6 +217,16 @@ def _send(command: LedgerCommand) -> tuple[Heard, str]:
     except Unclear:
         return Heard.UNCLEAR, ""
     return Heard.ACCEPTED, ""
+
+
+def _particulars(command: LedgerCommand) -> dict[str, str]:
+    """What the verb says beside account and key; it follows from the row, so a repeat says the same."""
+    replaced = command.account.reopened_from
+    if command.verb == LedgerCommand.Verb.OPEN and replaced is not None:
+        return {"reopens": replaced.account_no}
+    if command.verb == LedgerCommand.Verb.RETURN:
+        return {"amount": f"{command.amount:.2f}", "ref": command.reference}
+    return {}
 
 
 def _ask(command: LedgerCommand) -> CommandAnswer:
@@ -227,6 +248,10 @@ FOLLOW_UPS = {
     ClosureTicket.State.SETTLING: Job.SETTLE,
     ClosureTicket.State.CLOSING: Job.CLOSE,
 }
+READ_BACK = {
+    LedgerCommand.Verb.OPEN: Job.FINISH_REVERSALS,
+    LedgerCommand.Verb.RETURN: Job.PROVE_PAYOUTS,
+}
 
 
 @transaction.atomic(durable=True)
@@ -245,6 +270,8 @@ def _settle(claimed: LedgerCommand, verdict: CommandVerdict, *, now: datetime) -
     if ticket is not None and ticket.state in FOLLOW_UPS:
         ClosureTicket.objects.filter(pk=ticket.pk).update(due_at=now)
         jobs.enqueue(FOLLOW_UPS[ClosureTicket.State(ticket.state)])
+    if row.verb in READ_BACK:
+        jobs.enqueue(READ_BACK[LedgerCommand.Verb(row.verb)])
 
 
 def due_after(wait: Wait, *, attempts: int, now: datetime) -> datetime | None:

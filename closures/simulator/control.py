@@ -8,6 +8,7 @@ PATCH  /control/accounts/{no}            GET    /control/messages?key=
 POST   /control/accounts/{no}/repay      POST   /control/faults
 POST   /control/accounts/{no}/spend      GET    /control/faults
 POST   /control/accounts/{no}/credit     DELETE /control/faults
+POST   /control/accounts/{no}/later
 POST   /control/agreements [rows]        DELETE /control/faults/{id}
 POST   /control/agreements/{P}/{no}/end  POST   /control/latency
                                          POST   /control/settings
@@ -20,7 +21,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from closures.simulator import extracts, ledger, partners, wire
+from closures.simulator import after, extracts, ledger, partners, wire
 from closures.simulator.faults import Call
 from closures.simulator.store import PARTNERS
 from closures.simulator.wire import BadField, Refusal, Reply, Request
@@ -148,6 +149,8 @@ def accounts(world: World, request: Request, rest: list[str]) -> Reply:
         case ("POST", account_no, "spend" | "credit" as kind):
             amount = wire.fen(request.fields, "amount")
             return ledger.add(world, call, account_no=account_no, kind=kind.upper(), amount=amount)
+        case ("POST", account_no, "later"):
+            return after.arrives(world, call, request.fields, account_no=account_no)
     raise Refusal(404, "NO_SUCH_ROUTE")
 
 

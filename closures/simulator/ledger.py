@@ -1,8 +1,9 @@
-"""The core ledger: what is owed, and the four commands that change a line.
+"""The core ledger: what is owed, and the commands that change a line.
 
 GET  /ledger/accounts/{no}
-POST /ledger/accounts/{no}/commands   {"key", "verb"}
+POST /ledger/accounts/{no}/commands   {"key", "verb"}; OPEN: "reopens"; RETURN: "amount", "ref"
 GET  /ledger/commands/{key}
+GET  /ledger/returns/{ref}
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from closures.simulator.faults import Call
 from closures.simulator.wire import Refusal, Reply, Request
 from closures.simulator.world import World, known
 
-VERBS = ("FREEZE", "UNFREEZE", "PAY_OUT", "CLOSE")
+VERBS = ("FREEZE", "UNFREEZE", "PAY_OUT", "CLOSE", "OPEN", "RETURN")
 STATES = ("OPEN", "FROZEN", "CLOSED")
 MONEY_OWED = ("principal", "interest", "fees", "unbilled", "refunds_in_flight", "disputed")
 COUNTS_OWED = ("instalments_remaining", "pending_orders")
@@ -42,6 +43,8 @@ def play(world: World, request: Request, call: Call, *, late: bool = False) -> R
             if operation is None:
                 raise Refusal(404, "NOT_FOUND")
             return Reply(payload={"key": key, "verb": operation["kind"], "state": "DONE"})
+        case ("GET", "returns", ref):
+            return Reply(payload=posting(world, ref))
     raise Refusal(404, "NO_SUCH_ROUTE")
 
 
@@ -53,18 +56,28 @@ def command(world: World, request: Request, call: Call, *, account_no: str, late
     with world.store.transaction():
         if known(operation=world.store.operation(call.system, key), kind=verb, subject=account_no):
             return done
-        row = account(world, account_no)
-        change, detail = outcome(row, verb)
-        update(world, account_no, change)
+        subject, detail = carry_out(world, request.fields, account_no=account_no, verb=verb)
         world.store.remember(system=call.system, key=key, kind=verb, subject=account_no)
         world.effect(
             system=call.system,
             kind=verb,
-            subject=account_no,
+            subject=subject,
             key=key,
             detail=f"late {detail}".strip() if late else detail,
         )
     return done
+
+
+def carry_out(world: World, fields: Mapping[str, Any], *, account_no: str, verb: str) -> tuple[str, str]:
+    """The verb is done; what its effect is about and what it says. Raises `Refusal` (409)."""
+    if verb == "OPEN":
+        return account_no, reopen(world, fields, account_no=account_no)
+    row = account(world, account_no)
+    if verb == "RETURN":
+        return give_back(world, fields, row)
+    change, detail = outcome(row, verb)
+    update(world, account_no, change)
+    return account_no, detail
 
 
 def outcome(row: sqlite3.Row, verb: str) -> tuple[dict[str, Any], str]:
@@ -84,6 +97,42 @@ def outcome(row: sqlite3.Row, verb: str) -> tuple[dict[str, Any], str]:
     if row["credit_balance"]:
         raise Refusal(409, "CREDIT_BALANCE")
     return {"state": "CLOSED"}, ""
+
+
+# After a closing: a new account in place of a closed one, money that goes back from a closed one
+
+
+def reopen(world: World, fields: Mapping[str, Any], *, account_no: str) -> str:
+    """A new account like the closed one, with its limit and nothing owed. Raises `Refusal` (409)."""
+    old = account(world, wire.text(fields, "reopens"))
+    if old["state"] != "CLOSED":
+        raise Refusal(409, "NOT_CLOSED")
+    if world.store.row("SELECT 1 FROM accounts WHERE account_no = ?", account_no) is not None:
+        raise Refusal(409, "ALREADY_OPEN")
+    kept = {name: old[name] for name in ("customer_no", "credit_limit", "arrears_months")}
+    values = dict.fromkeys(COLUMNS, 0) | kept | {"account_no": account_no, "state": "OPEN"}
+    world.store.put("accounts", [tuple(values[name] for name in COLUMNS)])
+    return f"reopens {old['account_no']}"
+
+
+def give_back(world: World, fields: Mapping[str, Any], row: sqlite3.Row) -> tuple[str, str]:
+    """The amount has gone from the closed account to the customer. Raises `Refusal` (409)."""
+    ref, amount = wire.text(fields, "ref", pattern=wire.KEY), wire.fen(fields, "amount")
+    if row["state"] != "CLOSED":
+        raise Refusal(409, "NOT_CLOSED")
+    if not 0 < amount <= row["credit_balance"]:
+        raise Refusal(409, "NOTHING_TO_RETURN")
+    update(world, row["account_no"], {"credit_balance": row["credit_balance"] - amount})
+    return ref, f"{row['account_no']} {wire.yuan(amount)}"
+
+
+def posting(world: World, ref: str) -> dict[str, Any]:
+    """What was returned under this number. Raises `Refusal` (404)."""
+    booked = world.store.effects(kind="RETURN", subject=ref)
+    if not booked:
+        raise Refusal(404, "NOT_FOUND")
+    account_no, amount = booked[0]["detail"].removeprefix("late ").split(" ")
+    return {"ref": ref, "account_no": account_no, "amount": amount, "state": "RETURNED"}
 
 
 # What the customer does (control plane)

@@ -14,7 +14,7 @@ from typing import Any
 TABLES = ("effects", "accounts", "agreements", "operations", "messages")
 PARTNERS = ("ALIPAY", "WECHAT", "UNIONPAY", "JD")
 CANARY = "CANARY"
-ONCE = ("UNSIGN", "CLOSE", "PAY_OUT", "SMS")  # kinds that may happen to a subject only once
+ONCE = ("UNSIGN", "CLOSE", "PAY_OUT", "OPEN", "RETURN", "SMS")  # kinds that may happen to a subject only once
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS effects (

@@ -9,7 +9,9 @@ from closures.services import (
     closing,
     commands,
     cooling_off,
+    later_money,
     notices,
+    reversal,
     settling,
     unbinding,
 )
@@ -64,3 +66,18 @@ def deliver_notices() -> int:
 @task(Job.APPLY_CALLBACKS)
 def apply_callbacks() -> int:
     return keep_going(Job.APPLY_CALLBACKS, callbacks.apply(clock=timezone.now))
+
+
+@task(Job.FINISH_REVERSALS)
+def finish_reversals() -> int:
+    return keep_going(Job.FINISH_REVERSALS, reversal.run(clock=timezone.now))
+
+
+@task(Job.PROVE_PAYOUTS)
+def prove_payouts() -> int:
+    return keep_going(Job.PROVE_PAYOUTS, later_money.run(clock=timezone.now))
+
+
+@task(Job.TAKE_MOVEMENTS)
+def take_movements() -> int:
+    return keep_going(Job.TAKE_MOVEMENTS, later_money.take_movements(now=timezone.now()))

@@ -58,6 +58,8 @@ NAVIGATION = [
             listing("closures.blocker", _("Blockers"), "block"),
             listing("closures.hold", _("Holds"), "front_hand"),
             listing("closures.notice", _("Notices"), "mail"),
+            listing("closures.reversal", _("Reversals"), "settings_backup_restore"),
+            listing("closures.postclosureitem", _("Money after closing"), "payments"),
         ],
     },
     {
@@ -90,6 +92,7 @@ NAVIGATION = [
             listing("accounts.customeridentity", _("Identities"), "badge"),
             listing("accounts.creditaccount", _("Credit accounts"), "account_balance_wallet"),
             listing("accounts.linerestriction", _("Line restrictions"), "lock"),
+            listing("accounts.closedaccountmovement", _("Movements on closed accounts"), "sync_problem"),
             listing("accounts.partneragreement", _("Partner agreements"), "link"),
             listing("accounts.lenderrelationship", _("Lender relationships"), "handshake"),
         ],

@@ -48,5 +48,5 @@ EFFECTS_LEDGER_URL: str = env.str("EFFECTS_LEDGER_URL", default="")
 CALLED_BACK = {code: f"PARTNER_{code}" for code, entry in PARTNERS.items() if entry["gateway"] != "manual"}
 CALLBACK_SECRETS: dict[str, list[str]] = {
     system: env.list(f"{name}_CALLBACK_SECRETS", default=[SIMULATOR_SECRET])
-    for system, name in {**CALLED_BACK, "SMS": "SMS"}.items()
+    for system, name in {**CALLED_BACK, "SMS": "SMS", "LEDGER": "LEDGER"}.items()
 }

@@ -225,7 +225,10 @@ def run(command: str, path: Path, **options: object) -> str:
 
 def test_the_commands_print_one_line_of_counts(desk: Desk) -> None:
     path = written(desk.folder / "a.csv", [account(1)])
-    assert run("import_accounts", path) == "imported=1 updated=0 unchanged=0 stale=0 rejected=0 flagged=0\n"
+    assert (
+        run("import_accounts", path)
+        == "imported=1 updated=0 unchanged=0 stale=0 rejected=0 flagged=0 later_money=0\n"
+    )
 
 
 def test_the_commands_say_where_the_rejects_are(desk: Desk) -> None:

@@ -15,7 +15,13 @@ from accounts import pii
 from accounts.actors import SHIPPED
 from accounts.imports.outcomes import Counts
 from accounts.imports.reading import MAX_LINE_BYTES
-from accounts.models import CreditAccount, Customer, CustomerIdentity, LenderRelationship
+from accounts.models import (
+    ClosedAccountMovement,
+    CreditAccount,
+    Customer,
+    CustomerIdentity,
+    LenderRelationship,
+)
 from accounts.selectors.identities import find_customers, identity_of, same_id_number
 from accounts.tracking import move, save_as
 from tests.accounts.extracts import LEDGER_DATE, NEXT_DATE, Desk, account, id_number
@@ -48,7 +54,7 @@ def the_account(n: int = 1) -> CreditAccount:
 
 def test_a_new_line_becomes_customer_identity_relationship_and_account(desk: Desk) -> None:
     assert str(desk.accounts(account()).counts) == (
-        "imported=1 updated=0 unchanged=0 stale=0 rejected=0 flagged=0"
+        "imported=1 updated=0 unchanged=0 stale=0 rejected=0 flagged=0 later_money=0"
     )
     row = the_account()
     assert (row.customer.customer_no, row.product.code, row.line_state) == ("C00000001", "HUABEI", "ACTIVE")
@@ -300,15 +306,59 @@ def test_a_new_account_may_follow_a_closed_one_of_the_same_product(desk: Desk, n
     assert desk.accounts(account(1, account_no="A2")).counts.imported == 1
 
 
-def test_a_closed_account_stays_as_it_was_and_money_on_it_is_refused(desk: Desk, now: datetime) -> None:
-    nothing = dict.fromkeys(("principal", "interest", "fees"), "0.00") | {"instalments_remaining": "0"}
+NOTHING = dict.fromkeys(("principal", "interest", "fees"), "0.00") | {"instalments_remaining": "0"}
+
+
+def test_a_closed_account_stays_as_it_was_and_money_on_it_is_kept_apart(desk: Desk, now: datetime) -> None:
     desk.accounts(account(1))
     close(the_account(1), now)
     before = everything()
-    assert desk.accounts(account(1, **nothing, ledger_as_of=NEXT_DATE)).counts.unchanged == 1
-    assert desk.accounts(account(1, ledger_as_of=NEXT_DATE)).counts.rejected == 1
-    assert desk.remarks == [(2, "account_no", "money_on_a_closed_account")]
+    assert desk.accounts(account(1, **NOTHING, ledger_as_of=NEXT_DATE)).counts.unchanged == 1
+    assert not ClosedAccountMovement.objects.exists()
+    moved = account(1, **{**NOTHING, "principal": "3.00", "fees": "0.50"}, credit_balance="66.00")
+    moved["ledger_as_of"] = NEXT_DATE
+    counts = desk.accounts(moved).counts
+    assert (counts.later_money, counts.rejected, counts.updated, counts.flagged) == (1, 0, 0, 1)
+    assert desk.remarks == [(2, "account_no", "kept_money_on_a_closed_account")]
+    row = ClosedAccountMovement.objects.get()
+    assert (row.owed_by_customer, row.owed_to_customer) == (Decimal("3.50"), Decimal("66.00"))
+    assert (row.account, row.ledger_as_of, row.recorded_at, row.taken_at) == (
+        the_account(1), parse_datetime(NEXT_DATE), now, None,
+    )  # fmt: skip
     assert everything() == before
+
+
+def test_the_same_money_on_a_closed_account_is_written_down_once(desk: Desk, now: datetime) -> None:
+    desk.accounts(account(1), account(2))
+    close(the_account(1), now)
+    close(the_account(2), now)
+    one, two = (account(n, **NOTHING, credit_balance="66.00", ledger_as_of=NEXT_DATE) for n in (1, 2))
+    assert desk.accounts(one, two).counts.later_money == 2
+    again = desk.accounts(one, two).counts
+    assert (again.later_money, again.unchanged, again.flagged) == (0, 2, 0)
+    assert ClosedAccountMovement.objects.count() == 2
+
+
+def test_that_the_money_has_gone_again_is_written_down_too(desk: Desk, now: datetime) -> None:
+    desk.accounts(account(1))
+    close(the_account(1), now)
+    desk.accounts(account(1, **NOTHING, credit_balance="66.00", ledger_as_of=NEXT_DATE))
+    gone = account(1, **NOTHING, ledger_as_of=LATER_DATE)
+    assert desk.accounts(gone).counts.later_money == 1
+    assert desk.accounts(gone).counts.unchanged == 1
+    found = ClosedAccountMovement.objects.order_by("pk").values_list("owed_to_customer", flat=True)
+    assert list(found) == [Decimal("66.00"), Decimal("0.00")]
+
+
+def test_what_is_under_way_on_a_closed_account_is_not_kept(desk: Desk, now: datetime) -> None:
+    desk.accounts(account(1))
+    close(the_account(1), now)
+    before = everything()
+    for open_end in ({"refunds_in_flight": "9.00"}, {"pending_orders": "1"}, {"disputed": "1.00"}):
+        row = account(1, **{**NOTHING, **open_end}, ledger_as_of=NEXT_DATE)
+        assert desk.accounts(row).counts.rejected == 1
+        assert desk.remarks == [(2, "account_no", "money_on_a_closed_account")]
+    assert everything() == before and not ClosedAccountMovement.objects.exists()
 
 
 def test_a_customer_whose_data_was_erased_does_not_come_back(desk: Desk, now: datetime) -> None:

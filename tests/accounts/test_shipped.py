@@ -37,6 +37,7 @@ NUMBERS = {
     "COMPLAINT_REVIEW_REQUEST": ("30", "calendar_days"),
     "COMPLAINT_REVIEW_DECISION": ("30", "calendar_days"),
     "BUREAU_DISPUTE": ("20", "calendar_days"),
+    "BUREAU_CORRECTION": ("20", "calendar_days"),
     "RETENTION_YEARS": ("10", "years"),
     "CREDIT_ADVERSE_YEARS": ("5", "years"),
     "PIA_YEARS": ("3", "years"),
@@ -125,6 +126,7 @@ def test_an_unconfirmed_number_is_marked_so() -> None:
         "ANSWER_DUE",
         "COMPLAINT_REVIEW_REQUEST",
         "COMPLAINT_REVIEW_DECISION",
+        "BUREAU_CORRECTION",
         "POSTING_WINDOW",
         "NOTICE_CAP_PER_NUMBER_DAY",
     }

@@ -68,6 +68,7 @@ def world(db: None) -> dict[str, Any]:
     PartnerCallback.objects.create(
         partner="ALIPAY", event_id="e1", kind="agreement.ended", body_sealed="", received_at=now
     )
+    scenes.after_closing(agent)
     complaint = scenes.a_complaint(ticket, by=factories.a_user(Role.AGENT))
     return {
         "account": account,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -12,7 +13,14 @@ from django.utils import timezone
 
 from accounts import pii
 from accounts.actors import Actor
-from accounts.models import CreditAccount, Customer, CustomerIdentity, IdentityReveal, User
+from accounts.models import (
+    ClosedAccountMovement,
+    CreditAccount,
+    Customer,
+    CustomerIdentity,
+    IdentityReveal,
+    User,
+)
 from accounts.services import lines
 from accounts.tracking import move, save_as
 from closures.models import (
@@ -22,10 +30,12 @@ from closures.models import (
     LedgerCommand,
     Notice,
     NoticeTemplate,
+    PostClosureItem,
+    Reversal,
     UnbindAttempt,
     UnbindTask,
 )
-from closures.services import complaints, evidence, examination, holds, intake, review
+from closures.services import complaints, evidence, examination, holds, intake, later_money, reversal, review
 from tests import factories
 
 MACHINE = Actor.job("assessment")
@@ -196,6 +206,46 @@ def closed(ticket: ClosureTicket, *, by: User) -> ClosureTicket:
             certificate=facts,
             certificate_hash=evidence.fingerprint(facts),
         )
+
+
+def closed_ticket(*, by: User, decided_by: User) -> ClosureTicket:
+    """A closing from end to end, on an account without agreements."""
+    ticket = unbinding(approved(examined(a_request(an_account("BAITIAO"), by=by)), by=decided_by))
+    lines.restrict(
+        account_id=ticket.account_id, cause="CLOSING", reference=ticket.number, actor=MACHINE, reason="x",
+        now=timezone.now(),
+    )  # fmt: skip
+    return closed(ticket, by=decided_by)
+
+
+def posting(ticket: ClosureTicket, **fields: Any) -> PostClosureItem:
+    """The ledger has told of money on the closed account."""
+    now = timezone.now()
+    told = {
+        "ref": f"R-{ticket.number}", "kind": "REFUND", "amount": Decimal("66.00"), "direction": "TO_CUSTOMER",
+        "takes_back": "", "occurred_at": now, **fields,
+    }  # fmt: skip
+    with transaction.atomic():
+        assert later_money.take_posting(account_no=ticket.account.account_no, now=now, **told) == "NEW"
+    return PostClosureItem.objects.latest("pk")
+
+
+def proposal(ticket: ClosureTicket, *, by: User) -> Reversal:
+    return reversal.propose(
+        ticket_id=ticket.pk, source="OWN_FINDING", root_cause="NOT_ASKED_FOR", ground="call recording",
+        compensation_amount=Decimal("50.00"), actor=Actor.staff(by), now=timezone.now(),
+    )  # fmt: skip
+
+
+def after_closing(agent: User) -> ClosureTicket:
+    """A closed ticket whose reversal is proposed, with a refund in suspense and what the import saw."""
+    ticket = closed_ticket(by=agent, decided_by=factories.a_user("reviewer"))
+    proposal(ticket, by=factories.a_user("reviewer"))
+    posting(ticket)
+    ClosedAccountMovement.objects.create(
+        account=ticket.account, ledger_as_of=timezone.now(), digest="d", recorded_at=timezone.now()
+    )
+    return ticket
 
 
 def tampered(ticket: ClosureTicket) -> None:

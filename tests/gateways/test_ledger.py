@@ -180,3 +180,53 @@ def test_a_done_that_is_not_about_our_command_is_unclear(puppet: Puppet, change:
     puppet.says(json.dumps(done | change))
     with pytest.raises(Unclear):
         ledger.command(account_no="A1", verb="CLOSE", key="k1")
+
+
+# --- After a closing ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shut(simulated: SimulatorControl) -> SimulatorControl:
+    simulated.put_accounts([{"account_no": "A1", "credit_limit": "5000.00", "customer_no": "C1"}])
+    ledger.command(account_no="A1", verb="CLOSE", key="close")
+    return simulated
+
+
+def test_an_account_is_opened_once_in_place_of_a_closed_one(shut: SimulatorControl) -> None:
+    for _ in range(2):
+        ledger.command(account_no="A1R1", verb="OPEN", key="open", reopens="A1")
+    assert ledger.ask(key="open") is True
+    facts = ledger.read("A1R1")
+    assert (facts.state, facts.credit_limit) == ("OPEN", Decimal("5000.00"))
+    assert ledger.read("A1").state == "CLOSED"
+    assert len(shut.effects(kind="OPEN", subject="A1R1")) == 1
+
+
+def test_what_was_returned_is_shown_under_our_number(shut: SimulatorControl) -> None:
+    shut.later_money("A1", kind="REFUND", ref="R-1", amount="66.00")
+    assert ledger.returned(ref="PM1") is None
+    ledger.command(account_no="A1", verb="RETURN", key="k", amount="66.00", ref="PM1")
+    assert ledger.returned(ref="PM1") == ledger.Posting("PM1", "A1", Decimal("66.00"))
+    with pytest.raises(Refused) as refused:
+        ledger.command(account_no="A1", verb="RETURN", key="k2", amount="0.01", ref="PM2")
+    assert refused.value.code == "NOTHING_TO_RETURN"
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"ref": "PM2"},
+        {"amount": "66"},
+        {"amount": 66},
+        {"account_no": ""},
+        {"state": "DONE"},
+        {"state": None},
+    ],
+)
+def test_a_posting_that_does_not_fit_proves_nothing(puppet: Puppet, spoilt: dict[str, Any]) -> None:
+    good = {"ref": "PM1", "account_no": "A1", "amount": "66.00", "state": "RETURNED"}
+    puppet.says(json.dumps(good))
+    assert ledger.returned(ref="PM1") == ledger.Posting("PM1", "A1", Decimal("66.00"))
+    puppet.says(json.dumps({**good, **spoilt}))
+    with pytest.raises(Unclear):
+        ledger.returned(ref="PM1")

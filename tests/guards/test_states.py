@@ -11,10 +11,11 @@ from django.db import models
 from django.utils import translation
 from django_fsm import FSMField
 
-from closures.models import Blocker, Hold
+from closures.models import Blocker, Hold, PostClosureItem
 from closures.models.tickets import Reason
 from closures.rules import codes
 from closures.rules.deliveries import CommandState, NoticeState
+from closures.rules.later_money import MoneyKind
 from closures.rules.outcomes import TaskState
 from closures.selectors.texts import CURES, REASONS_FOR_CUSTOMER
 
@@ -72,6 +73,7 @@ def test_rules_and_models_speak_of_the_same_things() -> None:
     assert {str(s) for s in TaskState} == set(UnbindTask.State.values)
     assert {str(s) for s in NoticeState} == set(Notice.State.values)
     assert {str(s) for s in CommandState} == set(LedgerCommand.State.values)
+    assert {str(s) for s in MoneyKind} == set(PostClosureItem.Kind.values)
     assert {str(s) for s in codes.BlockerCode} == set(Blocker.Code.values)
     assert {str(s) for s in codes.Severity} == set(Blocker.Severity.values)
     assert {str(s) for s in codes.HoldKind} == set(Hold.Kind.values)

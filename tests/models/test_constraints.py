@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.actors import SHIPPED
 from accounts.models import (
+    ClosedAccountMovement,
     CreditAccount,
     CreditProduct,
     Customer,
@@ -33,6 +34,8 @@ from closures.models import (
     Notice,
     NoticeTemplate,
     PartnerCallback,
+    PostClosureItem,
+    Reversal,
     UnbindAttempt,
     UnbindTask,
 )
@@ -42,7 +45,7 @@ pytestmark = pytest.mark.django_db
 
 NOW = timezone.now()
 LATER = NOW + timedelta(seconds=1)
-PAST_REVIEW = ("NOTICE_PERIOD", "SETTLING", "UNBINDING", "CLOSING", "CLOSED")
+PAST_REVIEW = ("NOTICE_PERIOD", "SETTLING", "UNBINDING", "CLOSING", "CLOSED", "REVERSED")
 OPEN = ("SUBMITTED", "BLOCKED", "IN_REVIEW", *PAST_REVIEW[:4])
 MONEY = (
     "credit_limit", "principal", "interest", "fees", "unbilled", "refunds_in_flight", "disputed",
@@ -177,6 +180,7 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
             lambda t=told: change(a_ticket(), reason="RISK_CONTROL", unbinding_started_at=NOW, **t),
         )
     yield "callback_once", lambda: twin(a_callback())
+    yield from breaches_after_closing()
     yield (
         "hold_lifted_has_its_moment",
         lambda: change(a_hold(), state="LIFTED"),
@@ -310,6 +314,107 @@ def a_canned_reply() -> CannedReply:
     return save_as(CannedReply(title=f"T{next(counter)}", body="x"), actor=SHIPPED, reason="test")
 
 
+def breaches_after_closing() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Of reversals, of later money, and of what the import leaves for it."""
+    one, two = a_user(), a_user()
+    for state in ("DELETED", "", "proposed"):
+        yield "reversal_state_is_legal", lambda s=state: change(a_reversal(), state=s)
+        yield "later_money_state_is_legal", lambda s=state: change(an_item(), state=s)
+    for state in ("PROPOSED", "OPENING", "DONE"):
+        yield (
+            "reversal_one_per_ticket",
+            lambda s=state: twin(
+                a_granted_reversal(state=s), number="TWIN", new_account_id=None, state="PROPOSED"
+            ),
+        )
+    yield "reversal_names_two_people", lambda: change(a_granted_reversal(), state="OPENING", approved_by=None)
+    yield "reversal_names_two_people", lambda: change(a_granted_reversal(), asked_by=None)
+    yield (
+        "reversal_names_two_people",
+        lambda: change(row := a_granted_reversal(), approved_by=row.asked_by),
+    )
+    for missing in ("new_account", "bureau_due_on", "bureau_rule"):
+        yield (
+            "reversal_granted_has_account_and_clock",
+            lambda m=missing: change(a_granted_reversal(state="DONE"), **{m: None}),
+        )
+    yield "reversal_complaint_is_named", lambda: change(a_reversal(), source="COMPLAINT")
+    yield "reversal_complaint_is_named", lambda: change(a_reversal(), complaint_number="CP1")
+    yield "reversal_compensation_not_negative", lambda: change(a_reversal(), compensation_amount="-0.01")
+    yield "reversal_correction_has_its_proof", lambda: change(a_reversal(), bureau_corrected_at=NOW)
+    yield (
+        "reversal_correction_has_its_proof",
+        lambda: change(a_reversal(), bureau_corrected_at=NOW, bureau_corrected_by=one),
+    )
+    yield "later_money_once", lambda: twin(an_item(), number="TWIN")
+    yield "later_money_is_some", lambda: change(an_item(), amount=0)
+    for state in ("PAYING", "PAID_OUT"):
+        yield "later_money_only_his_is_paid_out", lambda s=state: change(an_item(), state=s)
+        yield (
+            "later_money_only_his_is_paid_out",
+            lambda s=state: change(
+                an_item(direction="BY_CUSTOMER"), state=s, paid_by=one, command=a_command()
+            ),
+        )
+    for state in ("RECEIVABLE", "SETTLED", "WRITTEN_OFF"):
+        yield (
+            "later_money_only_debt_is_booked",
+            lambda s=state: change(an_item(proof="x", write_off_asked_by=one, written_off_by=two), state=s),
+        )
+    yield (
+        "later_money_settled_has_its_proof",
+        lambda: change(an_item(direction="BY_CUSTOMER"), state="SETTLED"),
+    )
+    debt = {"direction": "BY_CUSTOMER"}
+    for named in ({}, {"written_off_by": one}, {"written_off_by": one, "write_off_asked_by": one}):
+        yield (
+            "later_money_write_off_names_two",
+            lambda n=named: change(an_item(**debt), state="WRITTEN_OFF", **n),
+        )
+    yield "later_money_offset_has_its_other", lambda: change(an_item(), state="OFFSET")
+    yield "movement_once", lambda: twin(a_movement())
+    for side in ("owed_to_customer", "owed_by_customer"):
+        yield "movement_not_negative", lambda s=side: change(a_movement(), **{s: "-0.01"})
+    yield (
+        "account_reopened_once",
+        lambda: twin(an_account(reopened_from=an_account()), account_no="TWIN", customer_id=a_customer().pk),
+    )
+
+
+def a_reversal(**fields: Any) -> Reversal:
+    row = Reversal(
+        number=f"RVY{next(counter)}", ticket=a_ticket(), source="OWN_FINDING", root_cause="PROCESS",
+        ground="x", state_since=NOW, asked_by=a_user(), asked_at=NOW, **fields,
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_granted_reversal(**fields: Any) -> Reversal:
+    rule = Regulation.objects.get(code="BUREAU_CORRECTION")
+    return a_reversal(
+        approved_by=a_user(),
+        new_account=an_account(),
+        bureau_due_on=date(2026, 2, 24),
+        bureau_rule=rule,
+        **fields,
+    )
+
+
+def an_item(**fields: Any) -> PostClosureItem:
+    values = {"kind": "REFUND", "direction": "TO_CUSTOMER", "amount": 1, "source": "LEDGER", **fields}
+    row = PostClosureItem(
+        number=f"PMY{next(counter)}", account=an_account(), external_ref=f"r{next(counter)}", occurred_at=NOW,
+        found_at=NOW, state_since=NOW, **values,
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_movement() -> ClosedAccountMovement:
+    return ClosedAccountMovement.objects.create(
+        account=an_account(), ledger_as_of=NOW, digest="d", recorded_at=NOW
+    )
+
+
 def a_hold() -> Hold:
     row = Hold(ticket=a_ticket(), kind="LEGAL", ground="x", opened_at=NOW)
     return save_as(row, actor=SHIPPED, reason="test")
@@ -393,4 +498,8 @@ def test_what_is_legal_is_not_refused() -> None:
     change(a_complaint(handler=two), topic="WRONG_CLOSING", state="DECIDED", outcome="UPHELD", **put_right)
     change(an_extension(), state="APPROVED", approved_by=one, told_at=NOW)
     twin(an_agreement(an_account(), state="UNBOUND"))
+    a_reversal(state="REJECTED")
+    change(a_granted_reversal(), state="DONE")
+    change(an_item(), state="PAID_OUT", paid_by=one, command=a_command())
+    change(an_item(direction="BY_CUSTOMER"), state="WRITTEN_OFF", written_off_by=one, write_off_asked_by=two)
     assert Customer.objects.exists()

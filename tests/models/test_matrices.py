@@ -37,6 +37,8 @@ from closures.models import (
     LedgerCommand,
     Notice,
     NoticeTemplate,
+    PostClosureItem,
+    Reversal,
     UnbindTask,
 )
 from closures.models.tickets import Reason
@@ -59,7 +61,8 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
         "SETTLING": "UNBINDING IN_REVIEW WITHDRAWN CANCELLED",
         "UNBINDING": "CLOSING SETTLING CANCELLED",
         "CLOSING": "CLOSED SETTLING UNBINDING CANCELLED",
-        "CLOSED": "",  # REVERSED comes with its own issue
+        "CLOSED": "REVERSED",
+        "REVERSED": "",
         "REJECTED": "",
         "WITHDRAWN": "",
         "CANCELLED": "",
@@ -111,6 +114,16 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
     },
     ComplaintExtension: {"ASKED": "APPROVED REFUSED LAPSED", "APPROVED": "", "REFUSED": "", "LAPSED": ""},
     CannedReply: {"ACTIVE": "RETIRED", "RETIRED": "ACTIVE"},
+    Reversal: {"PROPOSED": "OPENING REJECTED", "OPENING": "DONE", "DONE": "", "REJECTED": ""},
+    PostClosureItem: {
+        "SUSPENSE": "PAYING RECEIVABLE OFFSET",
+        "PAYING": "PAID_OUT",
+        "RECEIVABLE": "SETTLED WRITTEN_OFF",
+        "PAID_OUT": "",
+        "SETTLED": "",
+        "WRITTEN_OFF": "",
+        "OFFSET": "",
+    },
     User: {
         "INVITED": "ACTIVE LEFT",
         "ACTIVE": "SUSPENDED LEFT",
@@ -143,6 +156,7 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
 MACHINE: frozenset[str] = frozenset()  # nobody on the staff: the job that owns the state
 ANYBODY = frozenset(Role)  # a consequence: the service that causes it has checked the right
 REVIEWERS = frozenset({Role.REVIEWER, Role.LEAD})
+LENDERS_DECISIONS = frozenset({Role.LEAD})
 RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
     ClosureTicket: {
         **dict.fromkeys(
@@ -157,6 +171,7 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
         "reject": REVIEWERS,
         "withdraw": frozenset({Role.AGENT}),
         "cancel": REVIEWERS,
+        "reverse": LENDERS_DECISIONS,
     },
     UnbindTask: {
         **dict.fromkeys(
@@ -192,6 +207,13 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
     },
     ComplaintExtension: {**dict.fromkeys(("approve", "refuse"), REVIEWERS), "lapse": ANYBODY},
     CannedReply: dict.fromkeys(("retire", "revive"), frozenset({Role.LEAD})),
+    Reversal: {"approve": LENDERS_DECISIONS, "reject": LENDERS_DECISIONS, "finish": MACHINE},
+    PostClosureItem: {
+        **dict.fromkeys(("pay_out", "book", "settle"), REVIEWERS),
+        "write_off": LENDERS_DECISIONS,
+        "prove_paid": MACHINE,
+        "offset": ANYBODY,
+    },
     User: dict.fromkeys(("activate", "suspend", "reinstate", "leave"), frozenset({Role.ADMINISTRATOR})),
     Customer: {"restrict": ANYBODY, "resume": ANYBODY, "erase": MACHINE},
     CreditProduct: dict.fromkeys(("offer", "suspend", "resume", "withdraw"), frozenset({Role.LEAD})),
@@ -206,7 +228,6 @@ ALSO = {
     (Complaint, "request_review"): {ActorKind.CUSTOMER},
     (User, "activate"): {ActorKind.SHIPPED},
 }
-LENDERS_DECISIONS = frozenset({Role.LEAD})
 
 
 # --- What the models say ------------------------------------------------------------------------------
@@ -335,6 +356,30 @@ def a_hold() -> Hold:
     return save_as(row, actor=SHIPPED, reason="test")
 
 
+def a_reversal() -> Reversal:
+    row = Reversal(
+        number=f"RVX{next(counter)}", ticket=a_ticket(), source="OWN_FINDING", root_cause="PROCESS",
+        ground="x", state_since=NOW, asked_by=a_user(), asked_at=NOW, approved_by=a_user(), approved_at=NOW,
+        new_account=an_account(), bureau_due_on=date(2026, 2, 24),
+        bureau_rule=Regulation.objects.get(code="BUREAU_CORRECTION"),
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def an_item() -> PostClosureItem:
+    """Constraints tie states to directions: see `put`."""
+    account = an_account()
+    row = PostClosureItem(
+        number=f"PMX{next(counter)}", account=account, kind="REFUND", direction="TO_CUSTOMER", amount=1,
+        source="LEDGER", external_ref=f"r{next(counter)}", occurred_at=NOW, found_at=NOW, state_since=NOW,
+        proof="B-1", write_off_asked_by=a_user(), written_off_by=a_user(), paid_by=a_user(),
+        command=a_command(),
+    )  # fmt: skip
+    save_as(row, actor=SHIPPED, reason="test")
+    row.offset_with = row
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
 def a_regulation() -> Regulation:
     row = Regulation(
         code="TEST", value="1", unit="years", source="x", certainty="OURS", valid_from=date(2026, 1, 1),
@@ -377,6 +422,8 @@ ROWS: dict[type[models.Model], Callable[[], Any]] = {
     Complaint: a_complaint,
     ComplaintExtension: an_extension,
     CannedReply: a_canned_reply,
+    Reversal: a_reversal,
+    PostClosureItem: an_item,
     User: a_user,
     Customer: a_customer,
     CreditProduct: lambda: CreditProduct.objects.get(code="HUABEI"),
@@ -394,6 +441,10 @@ def put(row: Any, state: str) -> Any:
         also = {"approved_by": None if state == "PROPOSED" else a_user()}
     if isinstance(row, Complaint):
         also = {"merged_into": a_complaint() if state == "MERGED" else None}
+    if isinstance(row, PostClosureItem):
+        also = {
+            "direction": "BY_CUSTOMER" if state in ("RECEIVABLE", "SETTLED", "WRITTEN_OFF") else "TO_CUSTOMER"
+        }
     type(row)._base_manager.filter(pk=row.pk).update(**{field.name: state, **also})
     return type(row)._base_manager.get(pk=row.pk)
 
@@ -411,6 +462,14 @@ OF_A_COMPLAINT: dict[str, Callable[[], Any]] = {
     "review_requested_on": lambda: date(2026, 2, 2),
     "review_due_on": lambda: date(2026, 3, 4),
     "review_rule": lambda: Regulation.objects.get(code="COMPLAINT_REVIEW_DECISION"),
+}
+FITTING: dict[str, Callable[[Any], Any]] = {
+    "certificate": lambda row: {},
+    "new_account": lambda row: an_account(),
+    "bureau_due_on": lambda row: date(2026, 2, 24),
+    "bureau_rule": lambda row: Regulation.objects.get(code="BUREAU_CORRECTION"),
+    "command": lambda row: a_command(),
+    "offset_with": lambda row: row,
 }
 
 
@@ -430,8 +489,8 @@ def arguments(row: Any, name: str) -> dict[str, Any]:
             given[parameter] = NOW
         elif parameter in ("end_codes", "changes"):
             given[parameter] = ["X"]
-        elif parameter == "certificate":
-            given[parameter] = {}
+        elif parameter in FITTING:
+            given[parameter] = FITTING[parameter](row)
         elif parameter != "self":
             given[parameter] = "X"
     return given
@@ -475,6 +534,8 @@ def test_from_its_own_states_it_leads_where_it_should_and_is_recorded(
         row = put(ROWS[model](), state)
         if name == "start_settling":
             type(row.account).objects.filter(pk=row.account_id).update(credit_balance=1)
+        if name == "book":
+            row.direction = "BY_CUSTOMER"
         actor, before = whoever_may(row, name), row.history.count()
         later = NOW + timedelta(hours=1)
         move(row, name, actor=actor, reason="because", now=later, **arguments(row, name))

@@ -32,6 +32,12 @@ ADVERSE = (Reason.RISK_CONTROL, Reason.POLICY)
 OF_A_TICKET = tuple(kind for kind in NoticeKind if not kind.startswith("COMPLAINT_"))
 # What notices.queue is given with each kind.
 GIVEN = {
+    "REVERSED": {
+        "reversal": "RV261123ABCDEFGH",
+        "new_account_tail": "12R1",
+        "compensation": "50.00",
+        "bureau_due_on": "2026-12-14",
+    },
     NoticeKind.COOLING_OFF_STARTED: {"ends_at": "2026-11-30 10:00"},
     NoticeKind.NOTICE_OF_CLOSING: {"not_before": "2026-12-23 10:00", "lead_days": "30"},
 }
@@ -290,3 +296,19 @@ def test_gathering_values_costs_few_queries(now: datetime, django_assert_max_num
     for kind in OF_A_TICKET:
         with django_assert_max_num_queries(2):
             letters.values_for(ticket=ticket, kind=kind, language="zh-hans", now=now, **GIVEN.get(kind, {}))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_reversal_says_what_we_did_and_what_only_the_customer_can_do(language: str, now: datetime) -> None:
+    ticket = a_full_case(now, reason=Reason.CUSTOMER_REQUEST)
+    body = letter(ticket, "REVERSED", NoticeChannel.INBOX, language, now).body
+    for said in ("12R1", "50.00", "2026-12-14", "RV261123ABCDEFGH", "0101"):
+        assert said in body
+    bare = a_ticket(now, reason=Reason.CUSTOMER_REQUEST, product="HUABEI")
+    values = letters.values_for(
+        ticket=bare, kind="REVERSED", language=language, now=now,
+        **{**GIVEN["REVERSED"], "compensation": ""},
+    )  # fmt: skip
+    template = letters.template_for(kind="REVERSED", channel=NoticeChannel.INBOX, language=language)
+    said = letters.fill(template, values).body
+    assert ("compensation" if language == "en" else "补偿") not in said

@@ -20,10 +20,14 @@ BY_HIM = tuple(field for field in EITHER_WAY if field not in TO_HIM)  # as in el
 
 
 def nothing_owed_at_closing() -> Finding:
-    """6. When a ticket was closed, nothing was owed either way, by the account's history of that moment."""
+    """6. When a ticket was closed, nothing was owed either way, by the account's history of that moment.
+
+    Nor has anything been owed on the account since: later money is kept in `PostClosureItem` alone.
+    """
+    shut = CreditAccount.objects.filter(line_state=CreditAccount.LineState.CLOSED)
     return judge(
         examined=closed(), broken=_owing(closed(), account="account", at="ended_at", fields=EITHER_WAY)
-    )
+    ) + judge(examined=shut, broken=shut.filter(_any_of(EITHER_WAY)), show="account_no")
 
 
 def mandates_outlive_debt() -> Finding:
@@ -59,6 +63,9 @@ def _owing(
     history = CreditAccount.history.model.objects
     then = history.filter(id=OuterRef(account), history_date__lte=OuterRef(at))
     then = then.order_by("-history_date", "-history_id").values("history_id")[:1]
-    owed = reduce(or_, (Q(**{f"{field}__gt": 0}) for field in fields))
-    owing = history.filter(owed, history_id=OuterRef("row_then"))
+    owing = history.filter(_any_of(fields), history_id=OuterRef("row_then"))
     return rows.annotate(row_then=Subquery(then)).filter(Q(row_then__isnull=True) | Q(Exists(owing)))
+
+
+def _any_of(fields: tuple[str, ...]) -> Q:
+    return reduce(or_, (Q(**{f"{field}__gt": 0}) for field in fields))

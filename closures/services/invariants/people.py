@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q
 
 from accounts.models import Regulation
-from closures.models import ClosureTicket, Notice, UnbindTask
+from closures.models import ClosureTicket, Notice, PostClosureItem, Reversal, UnbindTask
 from closures.models.notices import NoticeKind
 from closures.models.tickets import Reason
 from closures.services.invariants.finding import EXAMPLES, Finding, judge, unless
@@ -17,7 +17,8 @@ FIRST = 1  # the generation of a ticket's own tasks; a later one is a repair by 
 
 
 def closed() -> models.QuerySet[ClosureTicket]:
-    return ClosureTicket.objects.filter(state=ClosureTicket.State.CLOSED)
+    """Every ticket that was closed; a reversal later does not undo what had to be true on that day."""
+    return ClosureTicket.objects.filter(state__in=ClosureTicket.WAS_CLOSED)
 
 
 def tasks_done() -> Finding:
@@ -45,7 +46,7 @@ def notice_arrived() -> Finding:
 
 
 def two_people() -> Finding:
-    """3. Whoever asked has not decided; waivers, evidence, late cancellations and regulations name two.
+    """3. Whoever asked has not decided; waivers, evidence, late cancellations, reversals … name two.
 
     Constraints forbid the opposite; the history, which has none, is read as well.
     """
@@ -53,6 +54,8 @@ def two_people() -> Finding:
         _ever(ClosureTicket, _ticket_by_one(), show="number")
         + _ever(UnbindTask, _task_by_one(), show="key")
         + _ever(Regulation, _regulation_by_one(), show="code")
+        + _ever(Reversal, _reversal_by_one(), show="number")
+        + _ever(PostClosureItem, _write_off_by_one(), show="number")
     )
 
 
@@ -107,3 +110,13 @@ def _task_by_one() -> Q:
 def _regulation_by_one() -> Q:
     decided = Q(state=Regulation.State.IN_FORCE, shipped=False) | Q(approved_by__isnull=False)
     return decided & Q(unless(two_named("proposed_by", "approved_by")))
+
+
+def _reversal_by_one() -> Q:
+    granted = Q(state__in=Reversal.GRANTED) | Q(approved_by__isnull=False)
+    return granted & Q(unless(two_named("asked_by", "approved_by")))
+
+
+def _write_off_by_one() -> Q:
+    gone = Q(state=PostClosureItem.State.WRITTEN_OFF) | Q(written_off_by__isnull=False)
+    return gone & Q(unless(two_named("write_off_asked_by", "written_off_by")))

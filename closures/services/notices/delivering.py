@@ -197,10 +197,13 @@ def _settle(
 
 # The states in which a notice of this kind still has to arrive; other kinds: while the ticket is open.
 SAID_IN: dict[str, tuple[str, ...]] = {
-    NoticeKind.NOTICE_OF_CLOSING: ClosureTicket.DECIDED_FOR,
+    NoticeKind.NOTICE_OF_CLOSING: tuple(
+        state for state in ClosureTicket.DECIDED_FOR if state != ClosureTicket.State.REVERSED
+    ),
     NoticeKind.REFUSED: (ClosureTicket.State.REJECTED,),
     NoticeKind.WITHDRAWN: (ClosureTicket.State.WITHDRAWN,),
     NoticeKind.CLOSED: (ClosureTicket.State.CLOSED,),
+    NoticeKind.REVERSED: (ClosureTicket.State.REVERSED,),
 }
 
 

@@ -26,13 +26,16 @@ NEEDS_ARRIVAL = frozenset(
     {
         NoticeKind.NOTICE_OF_CLOSING,
         NoticeKind.REFUSED,
+        NoticeKind.REVERSED,
         NoticeKind.COMPLAINT_EXTENDED,
         NoticeKind.COMPLAINT_DECIDED,
     }
 )
 # A sentence that says "repay first" makes a service message a collection message. Source: FACTS §4.
 ASKS_MONEY = frozenset({NoticeKind.BLOCKERS_FOUND, NoticeKind.REFUSED, NoticeKind.NOTICE_OF_CLOSING})
-WITH_EMAIL_COPY = frozenset({NoticeKind.NOTICE_OF_CLOSING, NoticeKind.CLOSED, NoticeKind.COMPLAINT_DECIDED})
+WITH_EMAIL_COPY = frozenset(
+    {NoticeKind.NOTICE_OF_CLOSING, NoticeKind.CLOSED, NoticeKind.REVERSED, NoticeKind.COMPLAINT_DECIDED}
+)
 LANGUAGE = "zh-hans"  # contracts with the customer are in Chinese; the status page has English
 
 
