@@ -43,6 +43,9 @@ class Job(StrEnum):
     ANSWER_OVERDUE = "closures.answer_overdue"
     EXPIRE_RESTRICTIONS = "closures.expire_restrictions"
     CHECK_INVARIANTS = "closures.check_invariants"
+    COLLECT_DESTRUCTION = "closures.collect_destruction"
+    ERASE_CUSTOMERS = "closures.erase_customers"
+    PREPARE_BUREAU_REPORT = "closures.prepare_bureau_report"
 
 
 class NotInTransaction(RuntimeError):

@@ -25,6 +25,9 @@ SWEEP_SECONDS: dict[str, float] = {
     "closures.answer_overdue": 600.0,
     "closures.expire_restrictions": 60.0,
     "closures.check_invariants": DAY,
+    "closures.collect_destruction": DAY,
+    "closures.erase_customers": 3_600.0,
+    "closures.prepare_bureau_report": DAY,
 }
 
 BEAT_SCHEDULE = {"tick": {"task": "closures.tick", "schedule": TICK_SECONDS}}

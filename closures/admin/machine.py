@@ -45,6 +45,9 @@ JOBS: dict[str, Any] = {
     Job.ANSWER_OVERDUE: _("answers that are due"),
     Job.EXPIRE_RESTRICTIONS: _("expiry of restrictions"),
     Job.CHECK_INVARIANTS: _("check of the invariants"),
+    Job.COLLECT_DESTRUCTION: _("collection of data whose time is over"),
+    Job.ERASE_CUSTOMERS: _("erasure of customers"),
+    Job.PREPARE_BUREAU_REPORT: _("preparation of bureau reports"),
 }
 INVARIANTS = {
     1: _("No closed ticket has a task that is not done"),

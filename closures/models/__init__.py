@@ -2,16 +2,25 @@
 
 from closures.models.blockers import Blocker
 from closures.models.callbacks import PartnerCallback
+from closures.models.evidence import EvidencePack
 from closures.models.holds import Hold
 from closures.models.ledger import LedgerCommand
 from closures.models.notices import Notice, NoticeBody, NoticeTemplate
+from closures.models.reporting import BureauRecord, BureauReport
+from closures.models.retention import DeletionRequest, DestructionItem, DestructionList
 from closures.models.sweeps import InvariantCheck, Sweep
 from closures.models.tickets import ClosureTicket
 from closures.models.unbinding import UnbindAttempt, UnbindTask
 
 __all__ = [
     "Blocker",
+    "BureauRecord",
+    "BureauReport",
     "ClosureTicket",
+    "DeletionRequest",
+    "DestructionItem",
+    "DestructionList",
+    "EvidencePack",
     "Hold",
     "InvariantCheck",
     "LedgerCommand",

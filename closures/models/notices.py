@@ -26,6 +26,7 @@ class NoticeKind(models.TextChoices):
     WITHDRAWN = "WITHDRAWN", _("withdrawn")
     UNBINDING_DELAYED = "UNBINDING_DELAYED", _("unbinding delayed")
     CLOSED = "CLOSED", _("closed, with certificate")
+    DATA_RETENTION_ANSWER = "DATA_RETENTION_ANSWER", _("answer on keeping data")
 
 
 class NoticeChannel(models.TextChoices):
@@ -213,4 +214,4 @@ class NoticeBody(models.Model):
 
 
 for _sealed in ("subject", "text"):
-    pii.register_sealed(NoticeBody, _sealed, "notice__key")
+    pii.register_sealed(NoticeBody, _sealed, "notice__key", customer_path="notice__customer", row_goes=True)

@@ -8,7 +8,7 @@ from django.utils.timezone import localtime
 NUMBER_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: nothing that is misread on the phone
 
 
-def new_number(now: datetime) -> str:
-    """A ticket number: the day in China and 8 random letters, impossible to guess from another."""
+def new_number(now: datetime, *, prefix: str = "CT") -> str:
+    """A number (CT: of a ticket): the day in China, 8 random letters; impossible to guess from another."""
     letters = "".join(secrets.choice(NUMBER_LETTERS) for _letter in range(8))
-    return f"CT{localtime(now):%y%m%d}{letters}"
+    return f"{prefix}{localtime(now):%y%m%d}{letters}"

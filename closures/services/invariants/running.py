@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from closures.models import InvariantCheck
-from closures.services.invariants import clocks, effects, money, people, personal, records
+from closures.services.invariants import clocks, effects, keeping, money, people, personal, records
 from closures.services.invariants.finding import Finding
 
 
@@ -60,7 +60,12 @@ ALL = (
         look=money.mandates_outlive_debt,
     ),
     Invariant(number=8, what=_("a task had at most one effect at its partner"), look=effects.one_effect),
-    # 9 (complaints) and 10 (retention under legal holds) come with the tables they are about.
+    # 9 (complaints) comes with the tables it is about.
+    Invariant(
+        number=10,
+        what=_("data is kept long enough, and nobody was erased who had to be kept"),
+        look=keeping.kept_long_enough,
+    ),
     Invariant(
         number=11, what=_("every tracked row equals its newest history row"), look=records.history_agrees
     ),

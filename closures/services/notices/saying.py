@@ -21,7 +21,9 @@ from closures.rules.deliveries import Channel, Proof, Rung
 from closures.selectors import letters
 
 # Kinds whose arrival somebody may one day have to prove. Source: 民法典 565; PIPL 50 for a refusal.
-NEEDS_ARRIVAL = frozenset({NoticeKind.NOTICE_OF_CLOSING, NoticeKind.REFUSED})
+NEEDS_ARRIVAL = frozenset(
+    {NoticeKind.NOTICE_OF_CLOSING, NoticeKind.REFUSED, NoticeKind.DATA_RETENTION_ANSWER}
+)
 # A sentence that says "repay first" makes a service message a collection message. Source: FACTS §4.
 ASKS_MONEY = frozenset({NoticeKind.BLOCKERS_FOUND, NoticeKind.REFUSED, NoticeKind.NOTICE_OF_CLOSING})
 WITH_EMAIL_COPY = frozenset({NoticeKind.NOTICE_OF_CLOSING, NoticeKind.CLOSED})
