@@ -57,6 +57,8 @@ COLOURS: dict[str, str] = {
     "PROPOSED": "warning",
     "OPEN": "warning",
     "FAILED": "danger",
+    "RECEIVED": "warning",
+    "PREPARED": "warning",
     "EXPIRED": "danger",
     "ALARM": "danger",
     # nobody knows yet
@@ -73,6 +75,7 @@ COLOURS: dict[str, str] = {
     "SENT": "info",
     "WAITING": "info",
     "INVITED": "info",
+    "APPROVED": "info",
     "DRAFT": "",
     # as it should be
     "ACTIVE": "success",
@@ -86,6 +89,8 @@ COLOURS: dict[str, str] = {
     "DELIVERED": "success",
     "APPLIED": "success",
     "LIFTED": "",
+    "ANSWERED": "success",
+    "ACCEPTED": "success",
     # limited
     "LOCKED": "warning",
     "FROZEN": "warning",
@@ -99,6 +104,8 @@ COLOURS: dict[str, str] = {
     "LAPSED": "",
     "LEFT": "",
     "ERASED": "",
+    "SKIPPED": "warning",
+    "CORRECTED": "",
     "NO_EFFECT": "",
     # severities of blockers
     "BLOCK": "danger",

@@ -3,11 +3,14 @@
 from closures.admin import (  # noqa: F401
     accounts,
     commands,
+    evidence,
     holds,
     home,
     intake,
     machine,
     notices,
+    reporting,
+    retention,
     tasks,
     tickets,
 )

@@ -2,57 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.timesince import timesince
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.roles import LABELS, Role
 from accounts.selectors import actors
 from accounts.services import calendar
-from closures.admin import machine
+from closures.admin import keeping_cards, machine
 from closures.admin.base import brand
+from closures.admin.cards import Card, Row, ago, days_left, page_of
 from closures.models import InvariantCheck
-from closures.rules.deadlines import china_date
 from closures.selectors import reasons, worklists
 from closures.selectors.worklists import Worklist
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    what: str
-    note: str
-    when: str
-    url: str
-    late: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Card:
-    """How one worklist is shown: its words, its page, and a line per row."""
-
-    title: Any
-    nothing: Any
-    icon: str
-    page: str
-    line: Callable[[Any, datetime], Row]
-    danger: bool = False  # rows here are faults, not work
-
-
-def page_of(row: Any) -> str:
-    opts = row._meta
-    return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk])
-
-
-def ago(moment: datetime | None, now: datetime) -> str:
-    return gettext("%(time)s ago") % {"time": timesince(moment, now, depth=1)} if moment else gettext("never")
 
 
 def by_age(ticket: Any, now: datetime) -> Row:
@@ -87,10 +54,6 @@ def by_answer(ticket: Any, now: datetime) -> Row:
 def by_state(ticket: Any, now: datetime) -> Row:
     row = by_age(ticket, now)
     return Row(what=row.what, note=f"{ticket.get_state_display()} · {row.note}", when=row.when, url=row.url)
-
-
-def days_left(day: date, now: datetime) -> int:
-    return (day - china_date(moment=now)).days
 
 
 def of_task(task: Any, now: datetime) -> Row:
@@ -142,6 +105,7 @@ def of_person(user: Any, now: datetime) -> Row:
 
 
 CARDS: dict[str, Card] = {
+    **keeping_cards.CARDS,
     "OWN_REVIEW": Card(
         title=_("Customers' requests to decide"),
         nothing=_("No request waits for your decision."),

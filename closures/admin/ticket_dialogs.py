@@ -15,6 +15,7 @@ from accounts.actors import Actor
 from accounts.admin.base import Dialog, Menu, held_by
 from accounts.services import identities
 from closures.admin.base import comes_next
+from closures.admin.evidence import MAKE_PACK
 from closures.admin.forms import AmendForm, ApprovalForm, ConfirmForm, HoldForm, RevealForm
 from closures.models import ClosureTicket, UnbindTask
 from closures.selectors import casefile
@@ -266,7 +267,7 @@ DIALOGS = (
     HOLD,
     Menu(
         title=_("More"),
-        dialogs=(AMEND, ASK_CANCELLATION, CANCEL, ASK_NOTICE_WAIVER, GRANT_NOTICE_WAIVER),
+        dialogs=(AMEND, ASK_CANCELLATION, CANCEL, ASK_NOTICE_WAIVER, GRANT_NOTICE_WAIVER, MAKE_PACK),
     ),
     REVEAL,
 )

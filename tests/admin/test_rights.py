@@ -39,7 +39,11 @@ def addresses() -> Iterator[tuple[str, URLPattern]]:
             yield from walk(resolver.url_patterns, "")
 
 
-PAGES_THAT_MAY_NOT_EXIST = {"certificate"}  # of a ticket that is not closed there is none
+PAGES_THAT_MAY_NOT_EXIST = {
+    "certificate",
+    "certificate_pdf",
+    "download",
+}  # of a ticket that is not closed there is none
 
 
 def expected(role: Role, name: str) -> tuple[set[int], str] | None:
@@ -80,6 +84,7 @@ OTHERS: dict[str, Callable[[Role], set[int]]] = {
     "intake": lambda role: {200} if role == Role.AGENT else {403},
     "intake_customer": lambda role: {302} if role == Role.AGENT else {403},
     "intake_account": lambda role: {302} if role == Role.AGENT else {403},
+    "destruction_propose": lambda role: {200} if role in (Role.LEAD, Role.REVIEWER) else {403},
     "staff_invite": lambda role: {200} if role == Role.ADMINISTRATOR else {403},
     "calendar_load": lambda role: {200} if role in (Role.ADMINISTRATOR, Role.LEAD) else {403},
 }

@@ -13,6 +13,7 @@ import hashlib
 from datetime import date, datetime, time, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.utils.timezone import localdate, make_aware
 from django.utils.translation import gettext_lazy as _
 
@@ -63,8 +64,9 @@ def collect(*, now: datetime) -> int:
     if not retention.erasable(on=localdate(now)).exists():
         return 0
     try:
-        return _draft(actor=ACTOR, now=now).population
-    except NobodyIsDue:
+        with transaction.atomic():
+            return _draft(actor=ACTOR, now=now).population
+    except NobodyIsDue:  # somebody else put them on a list at this very moment
         return 0
 
 
@@ -79,7 +81,6 @@ def propose_new(*, actor: Actor, now: datetime) -> DestructionList:
     return propose(list_id=draft.pk, ground="collected on demand", actor=actor, now=now)
 
 
-@decision
 def _draft(*, actor: Actor, now: datetime) -> DestructionList:
     today = localdate(now)
     due = list(retention.erasable(on=today).values_list("pk", "kept_until")[: settings.BATCH_SIZE])

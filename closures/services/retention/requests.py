@@ -24,6 +24,7 @@ from closures.services import notices
 
 ASK = "closures.request_deletion"
 WAIT = "DESTRUCTION_WAIT"
+UNKNOWN_LENDER = "个人信息保护部门"  # who signs for a customer without a lender; texts to customers are Chinese
 
 
 class AlreadyErased(ClosureError):
@@ -105,8 +106,8 @@ def values(request: DeletionRequest, *, now: datetime) -> dict[str, Any]:
     lenders = Lender.objects.filter(relationships__customer=request.customer_id).distinct().order_by("code")
     names = list(lenders.values_list("legal_name", flat=True))
     return {
-        "lender": names[0] if names else str(_("Data protection")),
-        "lenders": "、".join(names),
+        "lender": names[0] if names else UNKNOWN_LENDER,
+        "lenders": "、".join(names) or UNKNOWN_LENDER,
         "number": request.number,
         "asked_on": letters.day(request.requested_at),
         "items": retention.lines(request.kept, language=notices.LANGUAGE),
