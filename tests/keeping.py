@@ -7,11 +7,13 @@ from typing import Any
 
 from django.utils.timezone import localdate, make_aware
 
+from accounts import pii
 from accounts.actors import SHIPPED
-from accounts.models import Customer
+from accounts.models import Customer, WorkCalendarDay
 from accounts.tracking import save_as
 from closures.models import ClosureTicket, DestructionItem, DestructionList, Hold
 from closures.services import notices, retention
+from closures.services.retention import erasing
 from tests.factories import a_person
 from tests.stage import Stage
 
@@ -81,3 +83,18 @@ def an_order(stage: Stage, ticket: ClosureTicket, *, kind: str = "JUDICIAL") -> 
     """A hold that appeared on a case that has ended: no button leads there, a court may."""
     hold = Hold(ticket=ticket, kind=kind, ground="（2036）沪01执7号", opened_at=stage.now)
     return save_as(hold, actor=SHIPPED, reason="test", now=stage.now)
+
+
+def sealed_left(customer: Customer) -> int:
+    """How many rows of any table still hold something sealed of him."""
+    return sum(erasing.sealed_of(customer, table).count() for table in pii.sealed_tables())
+
+
+def work_days(stage: Stage) -> None:
+    """The calendar knows the days around now; each is worked."""
+    first = localdate(stage.now) - timedelta(days=2)
+    known = set(WorkCalendarDay.objects.filter(date__gte=first).values_list("date", flat=True))
+    for day in (first + timedelta(days=n) for n in range(130)):
+        if day not in known:
+            row = WorkCalendarDay(date=day, is_working=True, source="test", calendar_version="test")
+            save_as(row, actor=SHIPPED, reason="test")

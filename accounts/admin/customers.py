@@ -50,7 +50,7 @@ class CustomerAdmin(RowsBeforeShown, OnlyByNumber, ReadOnlyAdmin):
     standing_shown = badge("standing", description=_("standing"))
     synthetic_shown = yes("synthetic", description=_("synthetic"))
 
-    dialogs = (
+    dialogs: tuple[Dialog, ...] = (
         Dialog(
             name="reveal",
             label=_("Reveal the identity"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from accounts.models import CreditAccount
+from closures.demo import keeping
 from closures.demo.world import World
 from closures.models import Hold
 from closures.models.tickets import Reason
@@ -30,6 +31,7 @@ def leave(world: World) -> None:
             now=timezone.now(),
         )  # fmt: skip
     leave_dead_task(world)
+    keeping.leave(world)
 
 
 def leave_dead_task(world: World) -> None:

@@ -177,7 +177,7 @@ def tables(case: Case) -> list[Table]:
 
 
 def _timeline(entries: Iterable[Entry]) -> Table:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for entry in entries:
         became = f"{entry.before_label} → {entry.state_label}" if entry.before else entry.state_label
         if entry.times > 1:
@@ -192,7 +192,7 @@ def _timeline(entries: Iterable[Entry]) -> Table:
             translate("Who"),
             translate("Why"),
         ),
-        widths=(15, 26, 18, 16, 25),
+        widths=(20, 25, 18, 15, 22),
         rows=rows,
     )
 
@@ -213,7 +213,7 @@ def _blockers(case: Case) -> Table:
             translate("Appeared"),
             translate("Cured"),
         ),
-        widths=(30, 16, 14, 20, 20),
+        widths=(29, 15, 14, 21, 21),
         rows=[
             (
                 str(Blocker.Code(row["code"]).label),
@@ -238,7 +238,7 @@ def _holds(case: Case) -> Table:
             translate("From"),
             translate("Until"),
         ),
-        widths=(14, 10, 14, 26, 18, 18),
+        widths=(13, 9, 13, 23, 21, 21),
         rows=[
             (
                 str(Hold.Kind(row["kind"]).label),
@@ -266,7 +266,7 @@ def _tasks(case: Case) -> Table:
             translate("Calls"),
             translate("Key"),
         ),
-        widths=(26, 12, 20, 8, 34),
+        widths=(25, 11, 21, 9, 34),
         rows=[
             (
                 f"{row['agreement_partner']} {row['agreement_agreement_no']}",
@@ -284,7 +284,7 @@ def _commands(case: Case) -> Table:
     return Table(
         title=translate("Ledger commands"),
         headings=(translate("Command"), translate("State"), translate("Since"), translate("Key")),
-        widths=(24, 14, 20, 42),
+        widths=(23, 14, 21, 42),
         rows=[
             (
                 str(LedgerCommand.Verb(row["verb"]).label),
@@ -307,7 +307,7 @@ def _notices(case: Case) -> Table:
             translate("Arrived"),
             translate("Content hash"),
         ),
-        widths=(26, 10, 12, 18, 34),
+        widths=(24, 9, 11, 21, 35),
         rows=[
             (
                 f"{NoticeKind(row['kind']).label} · {NoticeChannel(row['channel']).label}",

@@ -12,8 +12,6 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
 from django.conf import settings
 from django.utils.translation import gettext as translate
 from django.utils.translation import gettext_lazy as _
@@ -31,6 +29,10 @@ BLUE, GREY, DARK, PALE = (29, 78, 216), (90, 98, 110), (17, 24, 39), (243, 244, 
 UNPRINTABLE = "〓"  # what a Chinese printer sets where he lacks a character
 MARGIN = 20  # mm
 FIRST_IDEOGRAPH = 0x3400  # from here on a line may break between any two characters
+BREAK = "\u200b"
+NOT_FIRST = "，。、；：？！）》」』】〉”’%…— "  # of a line: 避头点
+NOT_LAST = "（《「『【〈“‘ "  # of a line: 避尾点
+AFTER = "，。、；：？！）》」』】〉”’"
 UNDATED = datetime(2000, 1, 1, tzinfo=UTC)  # in the file's properties only; a PDF must name some moment
 
 
@@ -121,9 +123,8 @@ class Sheet:
             page.multi_cell(
                 0,
                 size * LINE / page.k,
-                self._fit(text),
+                breakable(self._fit(text)),
                 align="L",
-                wrapmode="CHAR" if _is_chinese(text) else "WORD",
                 new_x=XPos.LMARGIN,
                 new_y=YPos.NEXT,
             )
@@ -145,12 +146,11 @@ class Sheet:
             first_row_as_headings=headings is not None,
             headings_style=FontFace(emphasis="", color=GREY, fill_color=PALE),
             cell_fill_mode=TableCellFillMode.NONE,
-            wrapmode="CHAR",
         ) as table:
             for cells in rows:
                 row = table.row()
                 for cell in cells:
-                    row.cell(self._fit(str(cell)))
+                    row.cell(breakable(self._fit(str(cell))))
         page.ln(2)
 
 
@@ -207,5 +207,17 @@ def printable(text: str, known: frozenset[int]) -> str:
 BIDI_MARKS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
-def _is_chinese(text: Any) -> bool:
-    return any(ord(letter) >= FIRST_IDEOGRAPH for letter in str(text))
+def breakable(text: str) -> str:
+    """The text with a break between any two Chinese characters, but none that strands punctuation.
+
+    Words and numbers stay whole: without this a line of Chinese is one word, or every word may be torn.
+    """
+    pairs = zip(text, text[1:] + " ", strict=True)
+    return "".join(
+        f"{letter}{BREAK}"
+        if (ord(letter) >= FIRST_IDEOGRAPH or ord(following) >= FIRST_IDEOGRAPH or letter in AFTER)
+        and following not in NOT_FIRST
+        and letter not in NOT_LAST
+        else letter
+        for letter, following in pairs
+    )

@@ -78,7 +78,7 @@ KEEPERS: dict[str, Callable[[date], Q]] = {
 }
 
 
-def erasable(*, on: date) -> QuerySet[Customer]:
+def erasable(*, on: date) -> QuerySet[Any]:
     """Customers whose data nothing wants kept on that day and who are on no list yet, with `kept_until`."""
     found = Customer.objects.filter(standing=Customer.Standing.RESTRICTED)  # said aloud: it narrows most
     for keeper in KEEPERS.values():
@@ -92,7 +92,7 @@ def erasable(*, on: date) -> QuerySet[Customer]:
 def keeps(customer_id: int, *, on: date) -> str:
     """The first code of KEEPERS that wants this customer's data kept, or "" when it may go. One query."""
     customer = Customer.objects.filter(pk=customer_id)
-    found = customer.annotate(**{f"k_{code}": Q(q(on)) for code, q in KEEPERS.items()}).values().get()
+    found: Any = customer.annotate(**{f"k_{code}": Q(q(on)) for code, q in KEEPERS.items()}).values().get()
     return next((code for code in KEEPERS if found[f"k_{code}"]), "")
 
 

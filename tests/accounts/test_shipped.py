@@ -38,6 +38,7 @@ NUMBERS = {
     "COMPLAINT_REVIEW_DECISION": ("30", "calendar_days"),
     "BUREAU_DISPUTE": ("20", "calendar_days"),
     "RETENTION_YEARS": ("10", "years"),
+    "DESTRUCTION_WAIT": ("30", "calendar_days"),
     "CREDIT_ADVERSE_YEARS": ("5", "years"),
     "PIA_YEARS": ("3", "years"),
     "POSTING_WINDOW": ("45", "calendar_days"),
@@ -126,6 +127,7 @@ def test_an_unconfirmed_number_is_marked_so() -> None:
         "COMPLAINT_REVIEW_REQUEST",
         "COMPLAINT_REVIEW_DECISION",
         "POSTING_WINDOW",
+        "DESTRUCTION_WAIT",
         "NOTICE_CAP_PER_NUMBER_DAY",
     }
 

@@ -68,6 +68,7 @@ def world(db: None) -> dict[str, Any]:
     PartnerCallback.objects.create(
         partner="ALIPAY", event_id="e1", kind="agreement.ended", body_sealed="", received_at=now
     )
+    scenes.kept_and_destroyed(ticket, by=lead, now=now)
     return {"account": account, "owing": owing, "ticket": ticket, "agent": agent, "lead": lead}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -12,10 +12,20 @@ from django.utils import timezone
 
 from accounts import pii
 from accounts.actors import Actor
-from accounts.models import CreditAccount, Customer, CustomerIdentity, IdentityReveal, User
+from accounts.models import (
+    CreditAccount,
+    Customer,
+    CustomerIdentity,
+    IdentityReveal,
+    Lender,
+    LenderRelationship,
+    User,
+)
 from accounts.services import lines
 from accounts.tracking import move, save_as
 from closures.models import (
+    BureauRecord,
+    BureauReport,
     ClosureTicket,
     Hold,
     LedgerCommand,
@@ -24,7 +34,7 @@ from closures.models import (
     UnbindAttempt,
     UnbindTask,
 )
-from closures.services import evidence, examination, holds, intake, review
+from closures.services import evidence, examination, holds, intake, retention, review
 from tests import factories
 
 MACHINE = Actor.job("assessment")
@@ -227,6 +237,35 @@ def letter_sent(ticket: ClosureTicket) -> Notice:
     save_as(notice, actor=machine, reason="REFUSED by LETTER", now=now)
     move(notice, "send", actor=machine, reason="attempt 1", now=now)
     return move(notice, "mark_sent", actor=machine, reason="handed over", now=now, sent_at=now)
+
+
+def former_customer(*, until: date) -> Customer:
+    """Only stored, and his data may go on `until`."""
+    customer = factories.a_person(standing="RESTRICTED")
+    row = LenderRelationship(
+        customer=customer,
+        lender=Lender.objects.first(),
+        started_on=until.replace(year=until.year - 12),
+        ended_on=until.replace(year=until.year - 10, day=1),
+        retain_until=until,
+    )
+    save_as(row, actor=MACHINE, reason="test")
+    return customer
+
+
+def kept_and_destroyed(ticket: ClosureTicket, *, by: User, now: datetime) -> None:
+    """A pack, a request for deletion, a proposed list with its customer, and a file for the bureau."""
+    actor = Actor.staff(by)
+    evidence.make_pack(ticket_id=ticket.pk, language="en", actor=actor, now=now)
+    agent = Actor.staff(factories.a_user("agent"))
+    retention.request_deletion(customer_id=ticket.account.customer_id, channel="AGENT", actor=agent, now=now)
+    former_customer(until=timezone.localdate(now))
+    retention.propose_new(actor=actor, now=now)
+    report = BureauReport(
+        number="BR1", from_on=now.date(), to_on=now.date(), state_since=now, content_hash="x"
+    )
+    save_as(report, actor=MACHINE, reason="test")
+    BureauRecord.objects.create(report=report, ticket=ticket, values={})
 
 
 # --- Looking ---------------------------------------------------------------------------------------

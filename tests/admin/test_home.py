@@ -39,14 +39,21 @@ def test_every_list_of_every_role_leads_to_a_page_he_may_open(
 
 WORK = {
     Role.AGENT: {"BLOCKED", "UNPROVED", "MY_REQUESTS"},
-    Role.REVIEWER: {"OWN_REVIEW", "CANCELLATIONS", "LETTERS"},
-    Role.LEAD: {"ADVERSE_REVIEW", "NOTICE_WAIVERS", "UNDELIVERED", "TASK_WAIVERS", "PROPOSALS"},
+    Role.REVIEWER: {"OWN_REVIEW", "CANCELLATIONS", "LETTERS", "DELETIONS", "DESTRUCTION_DRAFTS", "BUREAU"},
+    Role.LEAD: {
+        "ADVERSE_REVIEW",
+        "NOTICE_WAIVERS",
+        "UNDELIVERED",
+        "TASK_WAIVERS",
+        "PROPOSALS",
+        "DESTRUCTIONS",
+    },
     Role.RISK: {"MY_REQUESTS"},
     Role.OPERATOR: {"DEAD_TASKS", "MANUAL_TASKS", "EVIDENCE", "UNKNOWN_TASKS", "DEAD_COMMANDS", "ALARMS"},
     Role.AUDITOR: {"REFUSALS"},
     Role.ADMINISTRATOR: {"INVITED"},
     Role.SECURITY: {"WITHOUT_ROLE", "REFUSALS"},
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -15,7 +15,7 @@ from closures.models import DeletionRequest, Notice
 from closures.selectors.retention import lines
 from closures.services import notices, retention
 from tests.factories import a_person
-from tests.keeping import closed, retained_until, to
+from tests.keeping import closed, retained_until, to, work_days
 from tests.races import at_once, race
 from tests.stage import Stage, refused, written
 
@@ -118,27 +118,12 @@ def test_an_open_case_and_a_hold_are_reasons_and_no_kind_is_named(stage: Stage) 
 def test_with_nothing_to_keep_the_customer_is_told_that_his_data_will_go(stage: Stage) -> None:
     customer, _ticket = closed(stage)
     to(stage, retained_until(customer))
-    a_calendar(stage)
+    work_days(stage)
     request = answer(stage, ask(stage, customer))
     assert request.kept == []
     assert written(request)[1] == "nothing has to be kept"
     inbox = Notice.objects.get(about=request.number, channel="INBOX")
     assert "30 日等待期" in text_of(inbox)
-
-
-def a_calendar(stage: Stage) -> None:
-    """The days around now are known; every day is worked."""
-    from datetime import timedelta  # noqa: PLC0415
-
-    from accounts.actors import SHIPPED  # noqa: PLC0415
-    from accounts.models import WorkCalendarDay  # noqa: PLC0415
-    from accounts.tracking import save_as  # noqa: PLC0415
-
-    for n in range(-2, 60):
-        day = (stage.now + timedelta(days=n)).date()
-        if not WorkCalendarDay.objects.filter(date=day).exists():
-            row = WorkCalendarDay(date=day, is_working=True, source="test", calendar_version="test")
-            save_as(row, actor=SHIPPED, reason="test")
 
 
 def test_an_answer_is_given_once(stage: Stage) -> None:

@@ -17,7 +17,7 @@ from closures.selectors import retention as reads
 from closures.services import invariants, retention
 from closures.services.retention import erasing
 from tests.factories import a_customer, a_person
-from tests.keeping import after_the_wait, an_order, approve, approved, closed, item_of, over, to
+from tests.keeping import after_the_wait, an_order, approve, approved, closed, item_of, over, sealed_left, to
 from tests.races import at_once, race
 from tests.stage import Stage, refused, written
 
@@ -28,10 +28,6 @@ def erase(stage: Stage) -> int:
 
 def fresh(row: Any) -> Any:
     return type(row)._base_manager.get(pk=row.pk)
-
-
-def sealed_left(customer: Customer) -> int:
-    return sum(erasing.sealed_of(customer, table).count() for table in pii.sealed_tables())
 
 
 def a_former_customer(until: date, **fields: Any) -> Customer:

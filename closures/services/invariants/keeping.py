@@ -28,7 +28,8 @@ def _days_are_far_enough() -> Finding:
     rules = list(Regulation.objects.filter(code=RULE, state=Regulation.State.IN_FORCE).order_by("valid_from"))
     ended = LenderRelationship.objects.filter(ended_on__isnull=False)
     found = Finding(examined=0)
-    for group in ended.order_by().values("ended_on", "retain_until").annotate(rows=Count("pk")).iterator():
+    alike: Any = ended.order_by().values("ended_on", "retain_until").annotate(rows=Count("pk"))
+    for group in alike.iterator():
         count = group.pop("rows")
         if group["retain_until"] is not None and group["retain_until"] >= _earliest(group["ended_on"], rules):
             found += Finding(examined=count)

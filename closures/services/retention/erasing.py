@@ -101,13 +101,13 @@ def empty(customer: Customer) -> dict[str, Any]:
     ciphertexts that went, so a copy found later can be told to be one of them. Safe to repeat: the second
     time there is nothing to do. Raises StillThere.
     """
-    counts, went = {}, hashlib.sha256()
+    counts, went = {}, []
     for table in pii.sealed_tables():
         rows = sealed_of(customer, table)
         columns = [f"{field}_sealed" for field in table.fields]
         found = list(rows.order_by("pk").values_list("pk", *columns))
         for pk, *seals in found:
-            went.update(f"{table.model._meta.label_lower}:{pk}:{'|'.join(seals)}\n".encode())
+            went.append(f"{table.model._meta.label_lower}:{pk}:{'|'.join(seals)}")
         counts[table.model._meta.label_lower] = len(found)
         if table.row_goes:
             rows.delete()
@@ -119,7 +119,8 @@ def empty(customer: Customer) -> dict[str, Any]:
     left = sum(sealed_of(customer, table).count() for table in pii.sealed_tables())
     if left:
         raise StillThere(f"{left} sealed rows of customer {customer.pk}")
-    return {"rows": counts, "digest": went.hexdigest(), "left": left}
+    digest = hashlib.sha256("\n".join(went).encode()).hexdigest()
+    return {"rows": counts, "digest": digest, "left": left}
 
 
 def sealed_of(customer: Customer, table: SealedTable) -> QuerySet[Any]:

@@ -24,7 +24,7 @@ from closures.services import notices
 
 ASK = "closures.request_deletion"
 WAIT = "DESTRUCTION_WAIT"
-UNKNOWN_LENDER = "个人信息保护部门"  # who signs for a customer without a lender; texts to customers are Chinese
+UNKNOWN_LENDER = "个人信息保护部门"  # signs for a customer without a lender, in Chinese like the text
 
 
 class AlreadyErased(ClosureError):
