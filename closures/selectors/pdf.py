@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
 from django.conf import settings
 from django.utils.translation import gettext as translate
 from django.utils.translation import gettext_lazy as _
@@ -74,6 +75,7 @@ class Sheet:
         self._known = characters(str(path), settings.CJK_FONT_NUMBER)
         self._page = _Page(self._fit(footer), dated=dated)
         self._page.add_font(FAMILY, "", path, collection_font_number=settings.CJK_FONT_NUMBER)
+        self._page.fonts[FAMILY].cw[ord(BREAK)] = 0  # the font lacks it; what it lacks counts as wide
         self._page.set_title(self._fit(title))
         self._page.add_page()
         self._write(title, size=TITLE, bold=True)

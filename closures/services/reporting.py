@@ -169,7 +169,7 @@ def correct(*, report_id: int, ground: str, actor: Actor, now: datetime) -> Bure
 
 def content(report: BureauReport) -> bytes:
     """The file as CSV, checked against the report's hash. Raises FileChanged."""
-    made = _csv(BureauRecord.objects.filter(report=report).order_by("pk").values_list("values", flat=True))
+    made = as_csv(BureauRecord.objects.filter(report=report).order_by("pk").values_list("values", flat=True))
     if hashlib.sha256(made).hexdigest() != report.content_hash:
         raise FileChanged(number=report.number)
     return made
@@ -205,16 +205,17 @@ def _record(report: BureauReport, tickets: Iterable[ClosureTicket]) -> None:
     )
     if days["first"]:
         report.from_on, report.to_on = localdate(days["first"]), localdate(days["last"])
-    made = _csv(records.order_by("pk").values_list("values", flat=True))
+    made = as_csv(records.order_by("pk").values_list("values", flat=True))
     report.lines, report.content_hash = records.count(), hashlib.sha256(made).hexdigest()
 
 
-def _csv(rows: Iterable[Mapping[str, Any]]) -> bytes:
+def as_csv(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """The file that these lines make, every cell text to every spreadsheet."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow([neutral(str(row[column])) for column in COLUMNS])
+        writer.writerow([neutral(str(row.get(column, ""))) for column in COLUMNS])
     return f"{BOM}{out.getvalue()}".encode()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -34,7 +35,7 @@ from closures.models import (
     UnbindAttempt,
     UnbindTask,
 )
-from closures.services import evidence, examination, holds, intake, retention, review
+from closures.services import evidence, examination, holds, intake, reporting, retention, review
 from tests import factories
 
 MACHINE = Actor.job("assessment")
@@ -261,11 +262,14 @@ def kept_and_destroyed(ticket: ClosureTicket, *, by: User, now: datetime) -> Non
     retention.request_deletion(customer_id=ticket.account.customer_id, channel="AGENT", actor=agent, now=now)
     former_customer(until=timezone.localdate(now))
     retention.propose_new(actor=actor, now=now)
+    values = dict.fromkeys(reporting.COLUMNS, "x")
+    digest = hashlib.sha256(reporting.as_csv([values])).hexdigest()
+    today = timezone.localdate(now)
     report = BureauReport(
-        number="BR1", from_on=now.date(), to_on=now.date(), state_since=now, content_hash="x"
+        number="BR1", from_on=today, to_on=today, state_since=now, lines=1, content_hash=digest
     )
     save_as(report, actor=MACHINE, reason="test")
-    BureauRecord.objects.create(report=report, ticket=ticket, values={})
+    BureauRecord.objects.create(report=report, ticket=ticket, values=values)
 
 
 # --- Looking ---------------------------------------------------------------------------------------
