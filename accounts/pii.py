@@ -223,18 +223,32 @@ class SealedTable:
     model: type[models.Model]
     subject_path: str
     fields: list[str] = dataclass_field(default_factory=list)
+    customer_path: str = ""  # to the customer whose erasure empties the row
+    row_goes: bool = False  # erasure deletes the row; else it empties the sealed columns
 
 
 _tables: dict[type[models.Model], SealedTable] = {}
 
 
-def register_sealed(model: type[models.Model], field: str, subject_path: str) -> None:
-    """`manage.py rotate_keys` reseals `{field}_sealed` of `model` too. Safe to repeat.
+def register_sealed(
+    model: type[models.Model],
+    field: str,
+    subject_path: str,
+    *,
+    customer_path: str = "",
+    row_goes: bool = False,
+) -> None:
+    """`manage.py rotate_keys` reseals `{field}_sealed` of `model`, and erasing a customer empties it.
 
-    `subject_path` is a lookup from the model to the text that was given as `subject`.
+    `subject_path` is a lookup from the model to the text that was given as `subject`, `customer_path` one to
+    the customer; with `row_goes` his erasure deletes the whole row. A guard wants a path for every table.
+    Safe to repeat.
     """
     model._meta.get_field(f"{field}_sealed")
-    table = _tables.setdefault(model, SealedTable(model=model, subject_path=subject_path))
+    table = _tables.setdefault(
+        model,
+        SealedTable(model=model, subject_path=subject_path, customer_path=customer_path, row_goes=row_goes),
+    )
     if table.subject_path != subject_path:
         raise ValueError(f"{model.__name__} binds its seals to {table.subject_path} already")
     if field not in table.fields:

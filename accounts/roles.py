@@ -75,16 +75,32 @@ MACHINE_MODELS = (
     "closures.partnercallback",
     "closures.invariantcheck",
 )
+# What comes after a closing: evidence, kept and destroyed data, what the bureau is told.
+KEEPING_MODELS = (
+    "closures.evidencepack",
+    "closures.deletionrequest",
+    "closures.destructionlist",
+    "closures.destructionitem",
+    "closures.bureaureport",
+    "closures.bureaurecord",
+)
 STAFF_MODELS = ("accounts.user", "accounts.refusedaction", "accounts.identityreveal")
 
 VIEWS: dict[Role, tuple[str, ...]] = {
     Role.AGENT: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS + COMPLAINT_MODELS,
     Role.REVIEWER: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS + COMPLAINT_MODELS,
+    Role.AGENT: CUSTOMER_MODELS
+    + PRODUCT_MODELS
+    + ACCOUNT_MODELS
+    + CASE_MODELS
+    + ("closures.deletionrequest",),
+    Role.REVIEWER: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS + KEEPING_MODELS,
     Role.LEAD: CUSTOMER_MODELS
     + PRODUCT_MODELS
     + ACCOUNT_MODELS
     + CASE_MODELS
     + COMPLAINT_MODELS
+    + KEEPING_MODELS
     + ("closures.noticetemplate", "closures.invariantcheck", "accounts.refusedaction"),
     Role.RISK: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS,
     Role.OPERATOR: MACHINE_MODELS
@@ -94,6 +110,7 @@ VIEWS: dict[Role, tuple[str, ...]] = {
     + ACCOUNT_MODELS
     + CASE_MODELS
     + COMPLAINT_MODELS
+    + KEEPING_MODELS
     + MACHINE_MODELS
     + STAFF_MODELS
     + ("closures.noticetemplate",),
@@ -109,8 +126,14 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.search_customer",
         "closures.register_complaint",
         "closures.handle_complaint",
+        "closures.request_deletion",
     ),
     Role.REVIEWER: (
+        "closures.make_evidence_pack",
+        "closures.answer_deletion",
+        "closures.propose_destruction",
+        "closures.report_to_bureau",
+        "accounts.list_restricted",
         "closures.decide_closure",
         "closures.place_hold",
         "closures.lift_hold",
@@ -125,6 +148,12 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.settle_later_money",
     ),
     Role.LEAD: (
+        "closures.make_evidence_pack",
+        "closures.answer_deletion",
+        "closures.propose_destruction",
+        "closures.approve_destruction",
+        "closures.report_to_bureau",
+        "accounts.list_restricted",
         "closures.decide_closure",
         "closures.decide_adverse_closure",
         "closures.request_policy_closure",
@@ -161,7 +190,11 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.confirm_evidence",
         "closures.run_sweep",
     ),
-    Role.AUDITOR: ("closures.see_silent_holds",),
+    Role.AUDITOR: (
+        "closures.see_silent_holds",
+        "closures.make_evidence_pack",  # a copy of what he may read; nothing of the case changes
+        "accounts.list_restricted",
+    ),
     Role.ADMINISTRATOR: ("accounts.manage_staff", "accounts.edit_calendar"),
     Role.SECURITY: ("accounts.manage_roles",),
 }

@@ -47,6 +47,9 @@ class Job(StrEnum):
     TAKE_MOVEMENTS = "closures.take_movements"
     PROVE_PAYOUTS = "closures.prove_payouts"
     CHECK_INVARIANTS = "closures.check_invariants"
+    COLLECT_DESTRUCTION = "closures.collect_destruction"
+    ERASE_CUSTOMERS = "closures.erase_customers"
+    PREPARE_BUREAU_REPORT = "closures.prepare_bureau_report"
 
 
 class NotInTransaction(RuntimeError):

@@ -8,6 +8,7 @@ from config.settings.environment import env
 
 TICK_SECONDS = env.float("TICK_SECONDS", default=5.0)
 HOUR = 3_600.0
+DAY = 86_400.0
 
 SWEEP_SECONDS: dict[str, float] = {
     "closures.assess": TICK_SECONDS,
@@ -29,6 +30,9 @@ SWEEP_SECONDS: dict[str, float] = {
     "closures.recount_answers": HOUR,
     "closures.expire_restrictions": 60.0,
     "closures.check_invariants": HOUR,
+    "closures.collect_destruction": DAY,
+    "closures.erase_customers": HOUR,
+    "closures.prepare_bureau_report": DAY,
 }
 
 BEAT_SCHEDULE = {"tick": {"task": "closures.tick", "schedule": TICK_SECONDS}}

@@ -20,8 +20,25 @@ from accounts.selectors import identities as who
 from accounts.services import identities
 
 
+class OnlyByNumber(ExactSearch):
+    """Who is only stored is on no list for people without the right to one: he is found by his number.
+
+    Source: 个人信息保护法 47: stored and kept secure, nothing else; whoever comes with his number is served.
+    """
+
+    standing_path = "standing"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        if search_term.strip() or request.user.has_perm("accounts.list_restricted"):
+            return found, duplicates
+        return found.filter(**{self.standing_path: Customer.Standing.ACTIVE}), duplicates
+
+
 @admin.register(Customer)
-class CustomerAdmin(RowsBeforeShown, ExactSearch, ReadOnlyAdmin):
+class CustomerAdmin(RowsBeforeShown, OnlyByNumber, ReadOnlyAdmin):
     list_display = ("customer_no", "name_shown", "standing_shown", "notice_channel", "synthetic_shown")
     list_filter = ("standing", "synthetic")
     search_fields = ("customer_no",)
@@ -73,8 +90,10 @@ class CustomerAdmin(RowsBeforeShown, ExactSearch, ReadOnlyAdmin):
 
 
 @admin.register(CustomerIdentity)
-class CustomerIdentityAdmin(RowsBeforeShown, ExactSearch, UntrackedAdmin):
+class CustomerIdentityAdmin(RowsBeforeShown, OnlyByNumber, UntrackedAdmin):
     """Masked, and only the current version: what somebody was called before is nobody's work here."""
+
+    standing_path = "customer__standing"
 
     list_display = ("customer", "version", "name", "id_number", "phone", "recorded_at", "superseded_at")
     list_select_related = ("customer",)

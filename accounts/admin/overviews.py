@@ -126,6 +126,7 @@ def of_customer(customer: Customer, *, user: Any) -> dict[str, Any]:
         "same_id_number": list(identities.same_id_number(customer)[:10]),
         "cards": [],
         "relationships": [],
+        "restricted_since": identities.restricted_since(customer),
     }
     if user.has_perm("accounts.view_creditaccount"):
         accounts = customer.accounts.select_related("product__lender").order_by("pk")

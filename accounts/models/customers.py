@@ -44,7 +44,10 @@ class Customer(Tracked):
     class Meta:
         verbose_name = _("customer")
         verbose_name_plural = _("customers")
-        permissions = [("reveal_identity", _("Can reveal a customer's identity, with a reason"))]
+        permissions = [
+            ("reveal_identity", _("Can reveal a customer's identity, with a reason")),
+            ("list_restricted", _("Can list customers whose data is only stored")),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="customer_channel_has_its_day",
@@ -119,7 +122,9 @@ class CustomerIdentity(models.Model):
 
 
 for _sealed in CustomerIdentity.SEALED:
-    pii.register_sealed(CustomerIdentity, _sealed, "customer__customer_no")
+    pii.register_sealed(
+        CustomerIdentity, _sealed, "customer__customer_no", customer_path="customer", row_goes=True
+    )
 
 
 class IdentityReveal(models.Model):

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from accounts import pii
 from accounts.models import Customer, CustomerIdentity
@@ -59,10 +61,22 @@ def _masked(row: CustomerIdentity, *, customer_no: str) -> MaskedIdentity:
     return MaskedIdentity(version=row.version, **shown)
 
 
+def restricted_since(customer: Customer) -> datetime | None:
+    """Since when his data is only stored, or None while it may be used. One query at most."""
+    if customer.standing != Customer.Standing.RESTRICTED:
+        return None
+    restricted = customer.history.filter(standing=Customer.Standing.RESTRICTED)
+    before = customer.history.exclude(standing=Customer.Standing.RESTRICTED)
+    newest_use = before.order_by("-history_id").values("history_id")[:1]
+    since = restricted.filter(history_id__gt=Coalesce(Subquery(newest_use), 0)).order_by("history_id")
+    return since.values_list("history_date", flat=True).first()
+
+
 def find_customers(*, id_number: str = "", phone: str = "") -> QuerySet[Customer]:
     """Customers whose current identity carries exactly this number; both given, both must match.
 
-    A number may be typed in any of its spellings (blanks, small x, +86). Nothing given finds nobody.
+    A number may be typed in any of its spellings (blanks, small x, +86). Nothing given finds nobody. Whoever
+    is only stored (RESTRICTED) is not found by phone alone: it may be somebody else's by now.
     """
     given = {"id_number": id_number, "phone": phone}
     indexes = {field: pii.blind_index(field, value) for field, value in given.items()}
@@ -70,6 +84,8 @@ def find_customers(*, id_number: str = "", phone: str = "") -> QuerySet[Customer
     if not wanted:
         return Customer.objects.none()
     current = CustomerIdentity.objects.filter(superseded_at__isnull=True, **wanted)
+    if "id_number_index" not in wanted:
+        current = current.filter(customer__standing=Customer.Standing.ACTIVE)
     return Customer.objects.filter(pk__in=current.values("customer_id")).order_by("customer_no")
 
 

@@ -116,6 +116,15 @@ ROWS: dict[str, tuple[str, str, str, str, str, Certainty, date]] = {
         C,
         MONEY_LAUNDERING_LAW,
     ),
+    "DESTRUCTION_WAIT": (
+        "30",
+        "calendar_days",
+        "销毁批准后的等待期",
+        "Wait between the approval of a destruction and the erasure",
+        "Our choice: a mistake found within a month can still be undone",
+        OURS,
+        OUR_CHOICES,
+    ),
     "CREDIT_ADVERSE_YEARS": (
         "5",
         "years",

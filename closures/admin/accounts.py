@@ -26,8 +26,10 @@ from accounts.models import CreditAccount, Customer, LineRestriction, PartnerAgr
 from closures.admin import intake
 from closures.admin.base import InWords, brand, colour, comes_next
 from closures.admin.complaint_entries import REGISTER_FOR_CUSTOMER
-from closures.models import ClosureTicket, Complaint
+from closures.admin.forms import ConfirmForm
+from closures.models import ClosureTicket, Complaint, DeletionRequest
 from closures.models.tickets import Reason
+from closures.services import retention
 from closures.services.intake import Received, request_closure
 
 TICKETS_SHOWN = 20
@@ -103,6 +105,13 @@ def adverse(name: str, label: Any, *, icon: str, reason: Reason, channel: Closur
     )
 
 
+def ask_deletion(*, customer_id: int, actor: Actor, now: datetime) -> DeletionRequest:
+    """An agent takes the request on the customer's behalf."""
+    return retention.request_deletion(
+        customer_id=customer_id, channel=DeletionRequest.Channel.AGENT, actor=actor, now=now
+    )
+
+
 admin.site.unregister((Customer, CreditAccount, LineRestriction, PartnerAgreement))
 
 
@@ -116,9 +125,30 @@ class AgreementInWordsAdmin(InWords, PartnerAgreementAdmin):
     """The closing process ends agreements; its history speaks of closings."""
 
 
+ASK_DELETION = Dialog(
+    name="ask_deletion",
+    label=_("Take a request for deletion"),
+    icon="delete",
+    permission=held_by("closures.request_deletion"),
+    possible=lambda customer: customer.standing != Customer.Standing.ERASED,
+    call=ask_deletion,
+    target="customer_id",
+    form=ConfirmForm,
+    deciding=False,
+    description=_(
+        "The customer wants his personal data deleted. A reviewer answers what the law has us keep, and "
+        "until when; the customer is told."
+    ),
+    done=lambda customer, request: (
+        gettext("Request %(number)s is recorded; it is to be answered by %(day)s.")
+        % {"number": request.number, "day": request.answer_due_on}
+    ),
+)
+
+
 @admin.register(Customer)
 class CustomerWithTicketsAdmin(InWords, CustomerAdmin):
-    dialogs = (*CustomerAdmin.dialogs, REGISTER_FOR_CUSTOMER)
+    dialogs = (*CustomerAdmin.dialogs, REGISTER_FOR_CUSTOMER, ASK_DELETION)
 
     def overview(self, request: HttpRequest, customer: Customer) -> dict[str, Any]:
         context = super().overview(request, customer)

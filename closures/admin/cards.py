@@ -1,4 +1,4 @@
-"""How the home page shows a worklist: a card with a line per row. Shared by the files that define cards."""
+"""What a card of the home page is: a worklist's words, its page, and a line per row."""
 
 from __future__ import annotations
 

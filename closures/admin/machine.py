@@ -50,6 +50,9 @@ JOBS: dict[str, Any] = {
     Job.TAKE_MOVEMENTS: _("taking over of money on closed accounts"),
     Job.PROVE_PAYOUTS: _("proof of payouts after closing"),
     Job.CHECK_INVARIANTS: _("check of the invariants"),
+    Job.COLLECT_DESTRUCTION: _("collection of data whose time is over"),
+    Job.ERASE_CUSTOMERS: _("erasure of customers"),
+    Job.PREPARE_BUREAU_REPORT: _("preparation of bureau reports"),
 }
 INVARIANTS = {
     1: _("No closed ticket has a task that is not done"),

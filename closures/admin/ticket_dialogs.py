@@ -16,6 +16,7 @@ from accounts.admin.base import Dialog, Menu, held_by
 from accounts.services import identities
 from closures.admin.base import comes_next
 from closures.admin.complaint_entries import REGISTER_ON_TICKET
+from closures.admin.evidence import MAKE_PACK
 from closures.admin.forms import (
     AmendForm,
     ApprovalForm,
@@ -305,7 +306,7 @@ DIALOGS = (
     PROPOSE_REVERSAL,
     Menu(
         title=_("More"),
-        dialogs=(AMEND, ASK_CANCELLATION, CANCEL, ASK_NOTICE_WAIVER, GRANT_NOTICE_WAIVER),
+        dialogs=(AMEND, ASK_CANCELLATION, CANCEL, ASK_NOTICE_WAIVER, GRANT_NOTICE_WAIVER, MAKE_PACK),
     ),
     REVEAL,
 )

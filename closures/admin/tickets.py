@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
@@ -20,11 +20,14 @@ from accounts.admin.base import COLOURS, Badge, plain, state_badge
 from accounts.admin.searching import ExactSearch
 from closures.admin import base
 from closures.admin.base import TrackedAdmin
+from closures.admin.downloads import PDF, handed_out
+from closures.admin.evidence import packs_of
 from closures.admin.ticket_dialogs import DIALOGS, REVEAL, asked_by
 from closures.models import ClosureTicket, Complaint
 from closures.rules.deadlines import china_date
-from closures.selectors import after_closing, answer_dates, casefile, certificate
+from closures.selectors import after_closing, answer_dates, casefile, certificate, papers
 from closures.selectors.next_steps import next_step
+from closures.selectors.pdf import FontMissing
 from closures.services import evidence
 
 DUE = {"soon": "danger", "later": ""}
@@ -172,12 +175,16 @@ class ClosureTicketAdmin(ExactSearch, TrackedAdmin):
     rule_shown = plain("answer_rule", description=_("answer rule"))
 
     def get_urls(self) -> list[URLPattern]:
-        certificate = path(
-            "<path:object_id>/certificate/",
-            self.admin_site.admin_view(self.certificate_view),
-            name="closures_closureticket_certificate",
-        )
-        return [certificate, *super().get_urls()]
+        pages = {"certificate": self.certificate_view, "certificate_pdf": self.certificate_pdf_view}
+        own = [
+            path(
+                f"<path:object_id>/{name}/",
+                self.admin_site.admin_view(view),
+                name=f"closures_closureticket_{name}",
+            )
+            for name, view in pages.items()
+        ]
+        return [*own, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
@@ -248,6 +255,7 @@ class ClosureTicketAdmin(ExactSearch, TrackedAdmin):
             "commands": [(row, why, base.buttons(request, row)) for row, why in case.commands],
             "complaints": complaints_of(request, ticket),
             "notices": [(row, why, base.buttons(request, row)) for row, why in case.notices],
+            "packs": packs_of(ticket, request),
             "reveal": next(
                 (base.button(d, ticket) for d in (REVEAL,) if d.offered(ticket, request.user)), None
             ),
@@ -255,11 +263,7 @@ class ClosureTicketAdmin(ExactSearch, TrackedAdmin):
 
     def certificate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The certificate to read and print; its hash is computed again from the certified facts."""
-        ticket = self.get_object(request, object_id)
-        if ticket is None or not ticket.certificate_no:
-            raise Http404
-        if not self.has_view_permission(request, ticket):
-            raise PermissionDenied
+        ticket = self.certified(request, object_id)
         return render(
             request,
             "evidence/certificate.html",
@@ -267,6 +271,31 @@ class ClosureTicketAdmin(ExactSearch, TrackedAdmin):
                 "ticket": ticket,
                 "facts": certificate.shown(ticket.certificate),
                 "addendum": after_closing.addendum(ticket),
-                "intact": evidence.fingerprint(ticket.certificate) == ticket.certificate_hash,
+                "intact": intact(ticket),
+                "pdf_url": reverse("admin:closures_closureticket_certificate_pdf", args=[ticket.pk]),
             },
         )
+
+    def certificate_pdf_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The same as a file; where no font prints Chinese the page says so and is to be printed itself."""
+        ticket = self.certified(request, object_id)
+        try:
+            content = papers.certificate_pdf(ticket, intact=intact(ticket))
+        except FontMissing as missing:
+            facts = certificate.shown(ticket.certificate)
+            context = {"ticket": ticket, "facts": facts, "intact": intact(ticket), "problem": missing.message}
+            return render(request, "evidence/certificate.html", context)
+        return handed_out(request, content, name=f"{ticket.certificate_no}.pdf", kind=PDF)
+
+    def certified(self, request: HttpRequest, object_id: str) -> ClosureTicket:
+        ticket = self.get_object(request, object_id)
+        if ticket is None or not ticket.certificate_no:
+            raise Http404
+        if not self.has_view_permission(request, ticket):
+            raise PermissionDenied
+        return ticket
+
+
+def intact(ticket: ClosureTicket) -> bool:
+    """Whether the certified facts still give their hash."""
+    return evidence.fingerprint(ticket.certificate) == ticket.certificate_hash

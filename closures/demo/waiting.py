@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from accounts.models import CreditAccount
-from closures.demo import complaints, stories_after
+from closures.demo import complaints, keeping, stories_after
 from closures.demo.world import World
 from closures.models import Hold
 from closures.models.tickets import Reason
@@ -33,6 +33,7 @@ def leave(world: World) -> None:
     leave_dead_task(world)
     complaints.leave(world)
     stories_after.leave(world)
+    keeping.leave(world)
 
 
 def leave_dead_task(world: World) -> None:

@@ -4,10 +4,13 @@ from closures.models.blockers import Blocker
 from closures.models.callbacks import PartnerCallback
 from closures.models.complaint_rows import CannedReply, ComplaintExtension, ComplaintPause, ComplaintText
 from closures.models.complaints import Complaint
+from closures.models.evidence import EvidencePack
 from closures.models.holds import Hold
 from closures.models.ledger import LedgerCommand
 from closures.models.money import PostClosureItem
 from closures.models.notices import Notice, NoticeBody, NoticeTemplate
+from closures.models.reporting import BureauRecord, BureauReport
+from closures.models.retention import DeletionRequest, DestructionItem, DestructionList
 from closures.models.reversals import Reversal
 from closures.models.sweeps import InvariantCheck, Sweep
 from closures.models.tickets import ClosureTicket
@@ -21,6 +24,13 @@ __all__ = [
     "ComplaintExtension",
     "ComplaintPause",
     "ComplaintText",
+    "BureauRecord",
+    "BureauReport",
+    "ClosureTicket",
+    "DeletionRequest",
+    "DestructionItem",
+    "DestructionList",
+    "EvidencePack",
     "Hold",
     "InvariantCheck",
     "LedgerCommand",

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts import pii
+from accounts.models import Customer
 from closures.models.queue import QueueQuerySet, QueueRow
 
 
@@ -27,6 +28,16 @@ class PartnerCallback(QueueRow):
     repeats = models.PositiveIntegerField(_("times repeated"), default=0)
     outcome = models.CharField(_("outcome"), max_length=12, choices=Outcome.choices, default=Outcome.WAITING)
     detail = models.CharField(_("detail"), max_length=200, blank=True)
+    # What it turned out to be about when it was applied: an agreement's number or a notice's key, and whose.
+    about = models.CharField(_("about"), max_length=80, blank=True)
+    customer = models.ForeignKey(
+        Customer,
+        verbose_name=_("customer"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
 
     objects = QueueQuerySet.as_manager()
 
@@ -34,10 +45,13 @@ class PartnerCallback(QueueRow):
         verbose_name = _("partner callback")
         verbose_name_plural = _("partner callbacks")
         constraints = [models.UniqueConstraint(name="callback_once", fields=["partner", "event_id"])]
-        indexes = [models.Index(name="callback_due", fields=["due_at"], condition=Q(outcome="WAITING"))]
+        indexes = [
+            models.Index(name="callback_due", fields=["due_at"], condition=Q(outcome="WAITING")),
+            models.Index(name="callback_about", fields=["about"], condition=~Q(about="")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.partner} {self.event_id}"
 
 
-pii.register_sealed(PartnerCallback, "body", "event_id")
+pii.register_sealed(PartnerCallback, "body", "event_id", customer_path="customer")

@@ -30,6 +30,7 @@ class NoticeKind(models.TextChoices):
     COMPLAINT_EXTENDED = "COMPLAINT_EXTENDED", _("complaint needs more time")
     COMPLAINT_DECIDED = "COMPLAINT_DECIDED", _("complaint decided")
     REVERSED = "REVERSED", _("closing reversed")
+    DATA_RETENTION_ANSWER = "DATA_RETENTION_ANSWER", _("answer on keeping data")
 
 
 class NoticeChannel(models.TextChoices):
@@ -217,4 +218,4 @@ class NoticeBody(models.Model):
 
 
 for _sealed in ("subject", "text"):
-    pii.register_sealed(NoticeBody, _sealed, "notice__key")
+    pii.register_sealed(NoticeBody, _sealed, "notice__key", customer_path="notice__customer", row_goes=True)

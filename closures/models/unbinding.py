@@ -276,4 +276,4 @@ class UnbindAttempt(models.Model):
         return text % {"call": self.get_verb_display(), "task": self.task_id}
 
 
-pii.register_sealed(UnbindAttempt, "answer", "task__key")
+pii.register_sealed(UnbindAttempt, "answer", "task__key", customer_path="task__ticket__account__customer")

@@ -20,6 +20,7 @@ from closures.models.tickets import Reason
 # The phrases that services give to `move` and `save_as`. A guard compares them with the services' source.
 PHRASES = (
     gettext_noop("a fresh read found money"),
+    gettext_noop("accepted by the bureau"),
     gettext_noop("all unbound"),
     gettext_noop("answer date"),
     gettext_noop("answered"),
@@ -89,6 +90,16 @@ PHRASES = (
     gettext_noop("within our scope"),
     gettext_noop("withdrawn by the complainant"),
     gettext_noop("withdrawn by the customer"),
+    gettext_noop("closings not reported yet"),
+    gettext_noop("collected on demand"),
+    gettext_noop("counted"),
+    gettext_noop("deletion asked for"),
+    gettext_noop("erased and looked for again"),
+    gettext_noop("handed in"),
+    gettext_noop("kept, with reasons"),
+    gettext_noop("nobody waits"),
+    gettext_noop("nothing has to be kept"),
+    gettext_noop("retention is over"),
 )
 
 # A phrase of which a part is a number or somebody's own text.
@@ -98,6 +109,7 @@ PATTERNS = (
     (re.compile(r"closing (?P<number>CT\w+)"), _("closing %(number)s")),
     (re.compile(r"reversal (?P<number>RV\w+)"), _("reversal %(number)s")),
     (re.compile(r"write-off asked: (?P<text>.*)", re.S), _("write-off asked: %(text)s")),
+    (re.compile(r"list (?P<number>DL\w+)"), _("list %(number)s")),
     (re.compile(r"cancellation asked: (?P<text>.*)", re.S), _("cancellation asked: %(text)s")),
     (re.compile(r"notice waiver asked: (?P<text>.*)", re.S), _("notice waiver asked: %(text)s")),
     (re.compile(r"notice waived: (?P<text>.*)", re.S), _("notice waived: %(text)s")),
@@ -133,6 +145,18 @@ CODES: dict[str, Any] = {
     "NO_ARRIVAL_TO_PROVE": _("sent; its arrival need not be proved"),
     "NO_ADDRESS": _("no address is known"),
     "IDENTITY_NOT_PROVED": _("identity not proved"),
+    # why somebody's data is kept
+    "IN_USE": _("his data is in use"),
+    "NO_RELATIONSHIP": _("no relationship is on file, so no day can be told"),
+    "RELATIONSHIP_GOES_ON": _("a relationship goes on"),
+    "RETENTION_RUNS": _("a retention period still runs"),
+    "ACCOUNT_OPEN": _("an account is open"),
+    "CASE_OPEN": _("a closing is under way"),
+    "CALL_UNDER_WAY": _("a call to a partner or the ledger has no clear end yet"),
+    "NOTICE_ON_ITS_WAY": _("a notice is on its way"),
+    "REQUEST_UNANSWERED": _("a deletion request waits for its answer"),
+    "TAKEN_OFF": _("taken off the list by a person"),
+    "LIST_CALLED_OFF": _("the list was called off"),
     # what became of a callback
     "NO_TASK": _("it ended an agreement that we have no task for"),
     "SIGNED_AGAIN": _("signed again after we had ended it"),

@@ -95,6 +95,8 @@ WORKERS = {
     "answer_dates": _("answer dates"),
     "reversal": pgettext_lazy("job", "reversals"),
     "later_money": pgettext_lazy("job", "money after closing"),
+    "retention": _("destruction"),
+    "reporting": _("bureau reporting"),
 }
 
 
@@ -139,19 +141,28 @@ def of_ticket(ticket: ClosureTicket, *, user: User) -> list[Entry]:
 
     At most three queries. Repeats of one and the same (a daily look at a blocked case) are folded into one.
     """
-    silent = user.has_perm(SEE_SILENT)
-    parts = _histories(ticket, silent=silent)
-    rows = parts[0].union(*parts[1:], all=True).order_by("-c_at", "-c_serial")[:LIMIT]
-    entries = [_entry(row) for row in rows]
+    entries = _read(ticket, silent=user.has_perm(SEE_SILENT), limit=LIMIT)
     if user.has_perm("accounts.view_refusedaction"):
         entries += _refusals(ticket)
-    entries.sort(key=lambda entry: (entry.at, entry.serial))
-    told = _fold(_with_before(entries))
+    return list(reversed(_told(entries)))
+
+
+def whole(ticket: ClosureTicket, *, silent: bool) -> list[Entry]:
+    """The same without an end, oldest first, for a document; what was only tried and refused is left out."""
+    return _told(_read(ticket, silent=silent, limit=None))
+
+
+def _read(ticket: ClosureTicket, *, silent: bool, limit: int | None) -> list[Entry]:
+    parts = _histories(ticket, silent=silent)
+    rows = parts[0].union(*parts[1:], all=True).order_by("-c_at", "-c_serial")
+    return [_entry(row) for row in (rows if limit is None else rows[:limit])]
+
+
+def _told(entries: list[Entry]) -> list[Entry]:
+    """The entries in the order in which they happened, repeats folded, with who in words."""
+    told = _fold(_with_before(sorted(entries, key=lambda entry: (entry.at, entry.serial))))
     names = _names(told)
-    return [
-        replace(entry, who=actors.in_words(entry.actor, names=names, jobs=WORKERS))
-        for entry in reversed(told)
-    ]
+    return [replace(entry, who=actors.in_words(entry.actor, names=names, jobs=WORKERS)) for entry in told]
 
 
 # --- The rows ---------------------------------------------------------------------------------------

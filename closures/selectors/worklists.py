@@ -18,9 +18,12 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from accounts.models import RefusedAction, Regulation, User
 from closures.jobs import Job
 from closures.models import (
+    BureauReport,
     ClosureTicket,
     Complaint,
     ComplaintExtension,
+    DeletionRequest,
+    DestructionList,
     InvariantCheck,
     LedgerCommand,
     Notice,
@@ -177,6 +180,27 @@ def proposals(user: Any, now: datetime) -> QuerySet[Regulation]:
     return waiting.order_by("valid_from", "pk")
 
 
+def deletions(user: Any, now: datetime) -> QuerySet[DeletionRequest]:
+    waiting = DeletionRequest.objects.filter(state=DeletionRequest.State.RECEIVED)
+    return waiting.select_related("customer").order_by("answer_due_on", "pk")
+
+
+def destruction_drafts(user: Any, now: datetime) -> QuerySet[DestructionList]:
+    return DestructionList.objects.filter(state=DestructionList.State.DRAFT).order_by("state_since", "pk")
+
+
+def destructions_to_approve(user: Any, now: datetime) -> QuerySet[DestructionList]:
+    proposed = DestructionList.objects.filter(state=DestructionList.State.PROPOSED).exclude(proposed_by=user)
+    return proposed.select_related("proposed_by").order_by("state_since", "pk")
+
+
+def bureau_reports(user: Any, now: datetime) -> QuerySet[BureauReport]:
+    """Files to hand in, to hear about, and to correct."""
+    State = BureauReport.State
+    waiting = BureauReport.objects.filter(state__in=(State.PREPARED, State.SUBMITTED, State.REJECTED))
+    return waiting.order_by("state_since", "pk")
+
+
 def invited(user: Any, now: datetime) -> QuerySet[User]:
     return User.objects.filter(state=User.State.INVITED).order_by("pk")
 
@@ -253,6 +277,25 @@ KINDS = (
     ),
     Kind(code="TASK_WAIVERS", rights=(WAIVE,), query=task_waivers),
     Kind(code="PROPOSALS", rights=("accounts.edit_regulation",), query=proposals),
+    Kind(
+        code="DELETIONS",
+        rights=("closures.answer_deletion",),
+        query=deletions,
+        filters={"state__exact": DeletionRequest.State.RECEIVED},
+    ),
+    Kind(
+        code="DESTRUCTION_DRAFTS",
+        rights=("closures.propose_destruction",),
+        query=destruction_drafts,
+        filters={"state__exact": DestructionList.State.DRAFT},
+    ),
+    Kind(
+        code="DESTRUCTIONS",
+        rights=("closures.approve_destruction",),
+        query=destructions_to_approve,
+        filters={"state__exact": DestructionList.State.PROPOSED},
+    ),
+    Kind(code="BUREAU", rights=("closures.report_to_bureau",), query=bureau_reports),
     Kind(
         code="BLOCKED",
         rights=(REQUEST,),

@@ -13,13 +13,14 @@ from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 from accounts import pii
+from accounts.models import PartnerAgreement
 from closures import jobs
 from closures.errors import ClosureError
 from closures.gateways.errors import Unclear
 from closures.gateways.ledger import read_posting
 from closures.gateways.signing import CallbackEvent, Forged, verify_callback
 from closures.jobs import Job
-from closures.models import PartnerCallback
+from closures.models import Notice, PartnerCallback
 from closures.services import later_money, notices, unbinding
 
 logger = logging.getLogger(__name__)
@@ -81,9 +82,22 @@ def _apply(claimed: PartnerCallback, *, now: datetime) -> None:
     if not row.held(claimed):
         return
     body = pii.reveal(row.body_sealed, subject=row.event_id, field="body")
-    row.outcome, row.detail = _effect(row, json.loads(body), now=now)
+    event = json.loads(body)
+    row.about, row.customer_id = _about(row, event)
+    row.outcome, row.detail = _effect(row, event, now=now)
     row.release(due_at=None)
     row.save()
+
+
+def _about(row: PartnerCallback, event: dict[str, object]) -> tuple[str, int | None]:
+    """What of ours it is about, and whose, so that a case can name it and an erasure can find it."""
+    agreement_no, key = str(event.get("agreement_no", ""))[:80], str(event.get("key", ""))[:80]
+    if row.kind == RECEIPT:
+        of_notice = Notice.objects.filter(key=key).values_list("customer_id", flat=True).first()
+        return (key, of_notice) if of_notice else ("", None)
+    signed = PartnerAgreement.objects.filter(partner=row.partner, agreement_no=agreement_no)
+    of_agreement = signed.order_by("-pk").values_list("account__customer_id", flat=True).first()
+    return (agreement_no, of_agreement) if of_agreement else ("", None)
 
 
 def _effect(row: PartnerCallback, event: dict[str, object], *, now: datetime) -> tuple[str, str]:

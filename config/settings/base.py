@@ -263,6 +263,13 @@ FAILPOINT = env.str("FAILPOINT", default="")  # where a crash test kills the pro
 FAILPOINT_FILE = env.str("FAILPOINT_FILE", default="")
 POLICY_MINIMUM = timedelta(days=1)  # shortest closing-policy period production accepts
 
+# --- Paper ------------------------------------------------------------------------------------------
+
+# A font that prints every Chinese character (Debian: fonts-noto-cjk), and which face of a collection: 2 is
+# the simplified-Chinese one. Without it pages are HTML instead of PDF.
+CJK_FONT = env.str("CJK_FONT", default="/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
+CJK_FONT_NUMBER = env.int("CJK_FONT_NUMBER", default=2)
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -273,6 +280,8 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        "fontTools": {"level": "WARNING"},
+        "fpdf": {"level": "ERROR"},  # its warnings may quote the text that is being printed
         "celery": {"level": env.str("CELERY_LOG_LEVEL", default="WARNING")},
     },
 }

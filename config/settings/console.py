@@ -98,6 +98,24 @@ NAVIGATION = [
         ],
     },
     {
+        "title": _("Evidence and retention"),
+        "separator": True,
+        "items": [
+            listing("closures.evidencepack", _("Evidence packs"), "folder_zip"),
+            listing("closures.deletionrequest", _("Deletion requests"), "delete"),
+            listing("closures.destructionlist", _("Destruction lists"), "delete_forever"),
+            {
+                "title": _("Propose a destruction"),
+                "icon": "how_to_reg",
+                "link": reverse_lazy("admin:destruction_propose"),
+                "permission": holds("closures.propose_destruction"),
+            },
+            listing("closures.destructionitem", _("Customers to be erased"), "group_remove"),
+            listing("closures.bureaureport", _("Bureau reports"), "outbox"),
+            listing("closures.bureaurecord", _("Bureau records"), "receipt_long"),
+        ],
+    },
+    {
         "title": _("Products and law"),
         "separator": True,
         "items": [

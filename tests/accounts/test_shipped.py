@@ -39,6 +39,7 @@ NUMBERS = {
     "BUREAU_DISPUTE": ("20", "calendar_days"),
     "BUREAU_CORRECTION": ("20", "calendar_days"),
     "RETENTION_YEARS": ("10", "years"),
+    "DESTRUCTION_WAIT": ("30", "calendar_days"),
     "CREDIT_ADVERSE_YEARS": ("5", "years"),
     "PIA_YEARS": ("3", "years"),
     "POSTING_WINDOW": ("45", "calendar_days"),
@@ -128,6 +129,7 @@ def test_an_unconfirmed_number_is_marked_so() -> None:
         "COMPLAINT_REVIEW_DECISION",
         "BUREAU_CORRECTION",
         "POSTING_WINDOW",
+        "DESTRUCTION_WAIT",
         "NOTICE_CAP_PER_NUMBER_DAY",
     }
 

@@ -69,6 +69,7 @@ def world(db: None) -> dict[str, Any]:
         partner="ALIPAY", event_id="e1", kind="agreement.ended", body_sealed="", received_at=now
     )
     scenes.after_closing(agent)
+    scenes.kept_and_destroyed(ticket, by=lead, now=now)
     complaint = scenes.a_complaint(ticket, by=factories.a_user(Role.AGENT))
     return {
         "account": account,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import hashlib
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,11 +20,15 @@ from accounts.models import (
     Customer,
     CustomerIdentity,
     IdentityReveal,
+    Lender,
+    LenderRelationship,
     User,
 )
 from accounts.services import lines
 from accounts.tracking import move, save_as
 from closures.models import (
+    BureauRecord,
+    BureauReport,
     ClosureTicket,
     Complaint,
     Hold,
@@ -35,7 +40,18 @@ from closures.models import (
     UnbindAttempt,
     UnbindTask,
 )
-from closures.services import complaints, evidence, examination, holds, intake, later_money, reversal, review
+from closures.services import (
+    complaints,
+    evidence,
+    examination,
+    holds,
+    intake,
+    later_money,
+    reporting,
+    retention,
+    reversal,
+    review,
+)
 from tests import factories
 
 MACHINE = Actor.job("assessment")
@@ -312,6 +328,38 @@ def answered(complaint: Complaint, *, text: str = "已核实，答复如下。")
     complaints.decide(outcome="NOT_UPHELD", text="理由", actor=lead, **on_it)
     handler = Actor.staff(User.objects.get(pk=Complaint.objects.get(pk=complaint.pk).handler_id))
     return complaints.reply(text=text, actor=handler, **on_it)
+
+
+def former_customer(*, until: date) -> Customer:
+    """Only stored, and his data may go on `until`."""
+    customer = factories.a_person(standing="RESTRICTED")
+    row = LenderRelationship(
+        customer=customer,
+        lender=Lender.objects.first(),
+        started_on=until.replace(year=until.year - 12),
+        ended_on=until.replace(year=until.year - 10, day=1),
+        retain_until=until,
+    )
+    save_as(row, actor=MACHINE, reason="test")
+    return customer
+
+
+def kept_and_destroyed(ticket: ClosureTicket, *, by: User, now: datetime) -> None:
+    """A pack, a request for deletion, a proposed list with its customer, and a file for the bureau."""
+    actor = Actor.staff(by)
+    evidence.make_pack(ticket_id=ticket.pk, language="en", actor=actor, now=now)
+    agent = Actor.staff(factories.a_user("agent"))
+    retention.request_deletion(customer_id=ticket.account.customer_id, channel="AGENT", actor=agent, now=now)
+    former_customer(until=timezone.localdate(now))
+    retention.propose_new(actor=actor, now=now)
+    values = dict.fromkeys(reporting.COLUMNS, "x")
+    digest = hashlib.sha256(reporting.as_csv([values])).hexdigest()
+    today = timezone.localdate(now)
+    report = BureauReport(
+        number="BR1", from_on=today, to_on=today, state_since=now, lines=1, content_hash=digest
+    )
+    save_as(report, actor=MACHINE, reason="test")
+    BureauRecord.objects.create(report=report, ticket=ticket, values=values)
 
 
 # --- Looking ---------------------------------------------------------------------------------------

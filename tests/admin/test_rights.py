@@ -41,6 +41,11 @@ def addresses() -> Iterator[tuple[str, URLPattern]]:
 
 # Of a ticket that is not closed, and before a complaint is answered, there is none.
 PAGES_THAT_MAY_NOT_EXIST = {"certificate", "letter"}
+PAGES_THAT_MAY_NOT_EXIST = {
+    "certificate",
+    "certificate_pdf",
+    "download",
+}  # of a ticket that is not closed there is none
 
 
 def expected(role: Role, name: str) -> tuple[set[int], str] | None:
@@ -84,6 +89,7 @@ OTHERS: dict[str, Callable[[Role], set[int]]] = {
     "complaint_new": lambda role: {200} if role == Role.AGENT else {403},
     "complaint_figures": lambda role: {200} if may_see(role, "closures.complaint") else {403},
     "canned_new": lambda role: {200} if role == Role.LEAD else {403},
+    "destruction_propose": lambda role: {200} if role in (Role.LEAD, Role.REVIEWER) else {403},
     "staff_invite": lambda role: {200} if role == Role.ADMINISTRATOR else {403},
     "calendar_load": lambda role: {200} if role in (Role.ADMINISTRATOR, Role.LEAD) else {403},
 }

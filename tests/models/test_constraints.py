@@ -24,11 +24,16 @@ from accounts.models import (
 )
 from accounts.tracking import save_as
 from closures.models import (
+    BureauRecord,
+    BureauReport,
     CannedReply,
     ClosureTicket,
     Complaint,
     ComplaintExtension,
     ComplaintPause,
+    DeletionRequest,
+    DestructionItem,
+    DestructionList,
     Hold,
     LedgerCommand,
     Notice,
@@ -147,6 +152,7 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
         lambda: twin(a_regulation(state="IN_FORCE", approved_by=a_user())),
     )
     rows = {"ticket": a_ticket, "task": a_task, "notice": a_notice, "command": a_command}
+    rows |= {"deletion": a_deletion, "destruction": a_destruction, "item": an_item, "bureau": a_report}
     for name, row in rows.items():
         for state in ("DELETED", "", "pending"):
             yield f"{name}_state_is_legal", lambda r=row, s=state: change(r(), state=s)
@@ -181,6 +187,39 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
         )
     yield "callback_once", lambda: twin(a_callback())
     yield from breaches_after_closing()
+    yield "deletion_one_waiting_per_customer", lambda: twin(a_deletion(), number="TWIN")
+    yield "deletion_answer_names_who_and_when", lambda: change(a_deletion(), state="ANSWERED")
+    yield (
+        "deletion_answer_names_who_and_when",
+        lambda: change(a_deletion(), state="ANSWERED", answered_at=NOW),
+    )
+    yield "destruction_proposal_names_its_person", lambda: change(a_destruction(), state="PROPOSED")
+    yield "destruction_names_two_people", lambda: change(a_destruction(), approved_by=one)
+    yield "destruction_names_two_people", lambda: change(a_destruction(), proposed_by=one, approved_by=one)
+    waited = {"proposed_by": one, "approved_by": a_user(), "wait_ends_on": NOW.date()}
+    waited["wait_rule"] = Regulation.objects.get(code="DESTRUCTION_WAIT")
+    for state in ("APPROVED", "DONE"):
+        for missing in ("approved_by", "wait_ends_on", "wait_rule"):
+            values = {name: value for name, value in waited.items() if name != missing}
+            yield (
+                "destruction_approved_by_two_after_a_wait",
+                lambda s=state, v=values: change(a_destruction(), state=s, **v),
+            )
+    yield "item_one_waiting_per_customer", lambda: twin(a_destruction_item(), listing_id=a_destruction().pk)
+    yield "item_once_per_list", lambda: twin(a_destruction_item(), state="ERASED")
+    yield "item_left_alone_says_why", lambda: change(a_destruction_item(), state="SKIPPED")
+    for state in ("SUBMITTED", "ACCEPTED", "REJECTED", "CORRECTED"):
+        yield "bureau_handed_in_has_its_receipt", lambda s=state: change(a_report(), state=s)
+        yield (
+            "bureau_handed_in_has_its_receipt",
+            lambda s=state: change(a_report(), state=s, submitted_at=NOW, submitted_by=one),
+        )
+        yield (
+            "bureau_handed_in_has_its_receipt",
+            lambda s=state: change(a_report(), state=s, submitted_at=NOW, receipt_no="R"),
+        )
+    yield "bureau_record_once_per_report", lambda: twin(a_record(), current=False)
+    yield "bureau_record_current_once", lambda: twin(a_record(), report_id=a_report().pk)
     yield (
         "hold_lifted_has_its_moment",
         lambda: change(a_hold(), state="LIFTED"),
@@ -413,6 +452,35 @@ def a_movement() -> ClosedAccountMovement:
     return ClosedAccountMovement.objects.create(
         account=an_account(), ledger_as_of=NOW, digest="d", recorded_at=NOW
     )
+
+
+def a_deletion() -> DeletionRequest:
+    row = DeletionRequest(
+        number=f"DR{next(counter)}", customer=a_customer(), channel="AGENT", state_since=NOW,
+        requested_at=NOW, answer_due_on=NOW.date(), answer_rule=Regulation.objects.get(code="ANSWER_DUE"),
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_destruction() -> DestructionList:
+    row = DestructionList(number=f"DL{next(counter)}", state_since=NOW, as_of_on=NOW.date())
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_destruction_item() -> DestructionItem:
+    row = DestructionItem(
+        listing=a_destruction(), customer=a_customer(), retain_until=NOW.date(), state_since=NOW
+    )
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_report() -> BureauReport:
+    row = BureauReport(number=f"BR{next(counter)}", from_on=NOW.date(), to_on=NOW.date(), state_since=NOW)
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_record() -> BureauRecord:
+    return BureauRecord.objects.create(report=a_report(), ticket=a_ticket())
 
 
 def a_hold() -> Hold:

@@ -29,10 +29,14 @@ from accounts.models import (
 from accounts.roles import Role
 from accounts.tracking import NotPermitted, NotPossible, Rule, move, permitted, save_as
 from closures.models import (
+    BureauReport,
     CannedReply,
     ClosureTicket,
     Complaint,
     ComplaintExtension,
+    DeletionRequest,
+    DestructionItem,
+    DestructionList,
     Hold,
     LedgerCommand,
     Notice,
@@ -124,6 +128,22 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
         "WRITTEN_OFF": "",
         "OFFSET": "",
     },
+    DeletionRequest: {"RECEIVED": "ANSWERED", "ANSWERED": "ERASED", "ERASED": ""},
+    DestructionList: {
+        "DRAFT": "PROPOSED CANCELLED",
+        "PROPOSED": "APPROVED CANCELLED",
+        "APPROVED": "DONE CANCELLED",
+        "DONE": "",
+        "CANCELLED": "",
+    },
+    DestructionItem: {"WAITING": "ERASED SKIPPED", "ERASED": "", "SKIPPED": ""},
+    BureauReport: {
+        "PREPARED": "SUBMITTED",
+        "SUBMITTED": "ACCEPTED REJECTED",
+        "ACCEPTED": "CORRECTED",
+        "REJECTED": "CORRECTED",
+        "CORRECTED": "",
+    },
     User: {
         "INVITED": "ACTIVE LEFT",
         "ACTIVE": "SUSPENDED LEFT",
@@ -214,6 +234,15 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
         "prove_paid": MACHINE,
         "offset": ANYBODY,
     },
+    DeletionRequest: {"answer": REVIEWERS, "erase": MACHINE},
+    DestructionList: {
+        "propose": REVIEWERS,
+        "approve": frozenset({Role.LEAD}),
+        "cancel": REVIEWERS,
+        "finish": MACHINE,
+    },
+    DestructionItem: {"erase": MACHINE, "skip": MACHINE, "take_off": REVIEWERS, "call_off": ANYBODY},
+    BureauReport: dict.fromkeys(("submit", "accept", "reject", "correct"), REVIEWERS),
     User: dict.fromkeys(("activate", "suspend", "reinstate", "leave"), frozenset({Role.ADMINISTRATOR})),
     Customer: {"restrict": ANYBODY, "resume": ANYBODY, "erase": MACHINE},
     CreditProduct: dict.fromkeys(("offer", "suspend", "resume", "withdraw"), frozenset({Role.LEAD})),
@@ -366,6 +395,15 @@ def a_reversal() -> Reversal:
     return save_as(row, actor=SHIPPED, reason="test")
 
 
+def a_deletion_request() -> DeletionRequest:
+    row = DeletionRequest(
+        number=f"DR{next(counter)}", customer=a_customer(), channel="AGENT", state_since=NOW,
+        requested_at=NOW, answer_due_on=NOW.date(), answered_at=NOW, answered_by=a_user(),
+        answer_rule=Regulation.objects.get(code="ANSWER_DUE"),
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
 def an_item() -> PostClosureItem:
     """Constraints tie states to directions: see `put`."""
     account = an_account()
@@ -377,6 +415,31 @@ def an_item() -> PostClosureItem:
     )  # fmt: skip
     save_as(row, actor=SHIPPED, reason="test")
     row.offset_with = row
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_destruction() -> DestructionList:
+    row = DestructionList(
+        number=f"DL{next(counter)}", state_since=NOW, as_of_on=NOW.date(), proposed_by=a_user(),
+        approved_by=a_user(), wait_rule=Regulation.objects.get(code="DESTRUCTION_WAIT"),
+        wait_ends_on=NOW.date(),
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_destruction_item() -> DestructionItem:
+    row = DestructionItem(
+        listing=a_destruction(), customer=a_customer(), retain_until=NOW.date(), state_since=NOW,
+        reason_code="X",
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_report() -> BureauReport:
+    row = BureauReport(
+        number=f"BR{next(counter)}", from_on=NOW.date(), to_on=NOW.date(), state_since=NOW, receipt_no="R",
+        submitted_at=NOW, submitted_by=a_user(),
+    )  # fmt: skip
     return save_as(row, actor=SHIPPED, reason="test")
 
 
@@ -424,6 +487,10 @@ ROWS: dict[type[models.Model], Callable[[], Any]] = {
     CannedReply: a_canned_reply,
     Reversal: a_reversal,
     PostClosureItem: an_item,
+    DeletionRequest: a_deletion_request,
+    DestructionList: a_destruction,
+    DestructionItem: a_destruction_item,
+    BureauReport: a_report,
     User: a_user,
     Customer: a_customer,
     CreditProduct: lambda: CreditProduct.objects.get(code="HUABEI"),
@@ -487,10 +554,16 @@ def arguments(row: Any, name: str) -> dict[str, Any]:
             given[parameter] = OF_A_COMPLAINT[parameter]()
         elif parameter.endswith("_at"):
             given[parameter] = NOW
-        elif parameter in ("end_codes", "changes"):
+        elif parameter.endswith("_on"):
+            given[parameter] = NOW.date()
+        elif parameter.endswith("_rule"):
+            given[parameter] = Regulation.objects.filter(shipped=True).first()
+        elif parameter in ("end_codes", "changes", "kept"):
             given[parameter] = ["X"]
         elif parameter in FITTING:
             given[parameter] = FITTING[parameter](row)
+        elif parameter in ("certificate", "proof"):
+            given[parameter] = {}
         elif parameter != "self":
             given[parameter] = "X"
     return given

@@ -42,6 +42,10 @@ GIVEN = {
     NoticeKind.NOTICE_OF_CLOSING: {"not_before": "2026-12-23 10:00", "lead_days": "30"},
 }
 EVERY_TEXT = tuple(itertools.product(OF_A_TICKET, NoticeChannel, LANGUAGES))
+# Kinds that are about something else than a ticket have tests of their own.
+ELSEWHERE = {NoticeKind.DATA_RETENTION_ANSWER}
+KINDS = tuple(kind for kind in NoticeKind if kind not in ELSEWHERE)
+EVERY_TEXT = tuple(itertools.product(KINDS, NoticeChannel, LANGUAGES))
 PIECE, PIECES = 67, 2  # characters of one part of a long SMS, and how many we pay for (FACTS §4)
 MARKETING = re.compile(
     r"优惠|红包|免息|立减|抽奖|限时|点击领取|提额|推荐您|discount|offer|exclusive|limited time|gift", re.I
@@ -117,6 +121,7 @@ def test_every_text_is_whole_for_every_reason_rich_or_bare(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", OF_A_TICKET)
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_sms_begins_with_its_signature_and_fits_two_pieces(
     kind: str, language: str, now: datetime
 ) -> None:
@@ -218,6 +223,7 @@ def test_a_cured_blocker_and_one_that_only_settles_are_no_obstacles(now: datetim
 
 
 @pytest.mark.parametrize("kind", OF_A_TICKET)
+@pytest.mark.parametrize("kind", KINDS)
 def test_values_hold_no_ground_no_full_number_and_can_be_kept_as_json(kind: str, now: datetime) -> None:
     ticket = a_full_case(now, reason=Reason.RISK_CONTROL)
     ticket.ground = "内部备注：客户情绪激动"

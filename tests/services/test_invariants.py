@@ -28,7 +28,7 @@ from tests.factories import a_user, an_account
 
 pytestmark = pytest.mark.django_db
 
-ALL = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12)
+ALL = tuple(range(1, 13))
 
 
 @pytest.fixture

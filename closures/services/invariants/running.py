@@ -10,7 +10,16 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from closures.models import InvariantCheck
-from closures.services.invariants import clocks, complaints, effects, money, people, personal, records
+from closures.services.invariants import (
+    clocks,
+    complaints,
+    effects,
+    keeping,
+    money,
+    people,
+    personal,
+    records,
+)
 from closures.services.invariants.finding import Finding
 
 EVERY = timedelta(hours=20)  # nightly: the sweep comes by every hour
@@ -69,7 +78,11 @@ ALL = (
         look=complaints.decided_in_time,
         by_the_clock=True,
     ),
-    # 10 (retention under legal holds) comes with the table it is about.
+    Invariant(
+        number=10,
+        what=_("data is kept long enough, and nobody was erased who had to be kept"),
+        look=keeping.kept_long_enough,
+    ),
     Invariant(
         number=11, what=_("every tracked row equals its newest history row"), look=records.history_agrees
     ),

@@ -29,6 +29,7 @@ NEEDS_ARRIVAL = frozenset(
         NoticeKind.REVERSED,
         NoticeKind.COMPLAINT_EXTENDED,
         NoticeKind.COMPLAINT_DECIDED,
+        NoticeKind.DATA_RETENTION_ANSWER,
     }
 )
 # A sentence that says "repay first" makes a service message a collection message. Source: FACTS §4.

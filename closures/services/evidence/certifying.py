@@ -1,4 +1,4 @@
-"""What remains of a closing that can be shown: the certificate, its facts and their hash."""
+"""The certificate of a closing: its facts and their hash."""
 
 from __future__ import annotations
 
