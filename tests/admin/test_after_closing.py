@@ -187,7 +187,8 @@ def test_the_timeline_tells_of_both(closed: ClosureTicket) -> None:
     lead = factories.a_user(Role.LEAD)
     row, item = scenes.proposal(closed, by=factories.a_user(Role.REVIEWER)), scenes.posting(closed)
     signed_in(lead).post(dialog_url(row, "approve"), {"ground": "true"})
-    told = timeline.of_ticket(closed, user=User.objects.get(pk=lead.pk))
+    with translation.override("en"):
+        told = timeline.of_ticket(closed, user=User.objects.get(pk=lead.pk))
     assert [e.state for e in reversed(told) if e.noun == "reversal"] == ["PROPOSED", "OPENING"]
     (money,) = [e for e in told if e.noun == "money"]
     assert (money.what, money.state, money.row_id) == ("refund 66.00", "SUSPENSE", item.pk)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.actors import Actor
 from accounts.models import IdentityReveal, User
@@ -160,7 +160,8 @@ def test_the_page_asks_a_bounded_number_of_questions(
 def test_the_timeline_tells_who_did_what_when_and_why(
     stuck: ClosureTicket, agent: User, reviewer: User
 ) -> None:
-    told = timeline.of_ticket(stuck, user=reviewer)
+    with translation.override("en"):
+        told = timeline.of_ticket(stuck, user=reviewer)
     assert [e.at for e in told] == sorted((e.at for e in told), reverse=True)
     ticket = [e for e in reversed(told) if e.noun == "ticket"]
     assert (ticket[0].state, ticket[0].who) == ("SUBMITTED", f"{agent.name} {agent.staff_no}")

@@ -9,6 +9,8 @@ from typing import Any
 from django.core.management import call_command
 
 from accounts.models import CreditAccount, Customer
+from closures.demo import stories_after
+from closures.demo.world import World
 from closures.models import ClosureTicket, PostClosureItem, Reversal
 from closures.services import callbacks, invariants, later_money, reversal
 from tests.accounts import extracts
@@ -128,3 +130,14 @@ def test_a_refund_that_only_the_extract_shows_is_paid_out_too(stage: Stage, tmp_
     assert stage.effects("RETURN", item.number) == 1
     assert CreditAccount.objects.get(pk=account.pk).credit_balance == 0
     nothing_broken(stage)
+
+
+def test_the_demo_leaves_work_for_the_lead_and_the_reviewer(world: World) -> None:
+    stories_after.leave(world)
+    row = Reversal.objects.get()
+    assert (row.state, row.ticket.state) == ("PROPOSED", "CLOSED")
+    account = row.ticket.account
+    world.wait(lambda: account.later_money.count() == 2, "both messages are applied")
+    assert set(account.later_money.values_list("kind", "state")) == {
+        ("REFUND", "SUSPENSE"), ("CORRECTION", "SUSPENSE"),
+    }  # fmt: skip

@@ -29,6 +29,7 @@ from closures.services.reversal import (
     SameApprover,
     TookPart,
 )
+from tests.closed_cases import look, unseen
 from tests.races import at_once, race
 from tests.stage import Stage, refused, written
 
@@ -383,3 +384,28 @@ def test_a_reader_that_lost_its_lease_changes_nothing(stage: Stage) -> None:
     assert Reversal.objects.get(pk=row.pk).state == "DONE"
     reversal.finish(claimed, clock=stage.clock)
     assert ticket.notices.filter(kind="REVERSED", courtesy=False).count() == 1
+
+
+# --- What the nightly check would find ----------------------------------------------------------------
+
+
+def test_a_correction_date_that_does_not_recount_is_found(stage: Stage) -> None:
+    row = approve(stage, proposed(stage, stage.ticket("CLOSED")))
+    assert not look(5, stage.now).violations
+    unseen(Reversal, row, bureau_due_on=row.bureau_due_on + timedelta(days=1))
+    assert (look(5, stage.now).violations, look(5, stage.now).examples) == (1, [row.number])
+
+
+def test_a_reversal_that_one_person_granted_is_found_in_history(stage: Stage) -> None:
+    row = approve(stage, proposed(stage, stage.ticket("CLOSED")))
+    assert not look(3, stage.now).violations
+    Reversal.history.filter(id=row.pk, state="OPENING").update(approved_by=row.asked_by)
+    assert (look(3, stage.now).violations, look(3, stage.now).examples) == (1, [row.number])
+
+
+def test_a_reversed_closing_is_judged_as_the_closing_it_was(stage: Stage) -> None:
+    ticket = stage.ticket("CLOSED", ALIPAY)
+    approve(stage, proposed(stage, ticket))
+    task = ticket.tasks.get()
+    unseen(type(task), task, state="PENDING")
+    assert (look(1, stage.now).violations, look(1, stage.now).examples) == (1, [ticket.number])
