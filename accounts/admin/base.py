@@ -85,6 +85,7 @@ COLOURS: dict[str, str] = {
     "ABSENT": "success",
     "DELIVERED": "success",
     "APPLIED": "success",
+    "VERIFIED": "success",
     "LIFTED": "",
     # limited
     "LOCKED": "warning",
@@ -93,6 +94,7 @@ COLOURS: dict[str, str] = {
     "RESTRICTED": "warning",
     # over
     "REJECTED": "danger",
+    "USED_UP": "danger",
     "WITHDRAWN": "",
     "CANCELLED": "",
     "WAIVED": "primary",

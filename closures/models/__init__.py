@@ -3,6 +3,7 @@
 from closures.models.blockers import Blocker
 from closures.models.callbacks import PartnerCallback
 from closures.models.holds import Hold
+from closures.models.identity_codes import IdentityCode, IdentityCodeText
 from closures.models.ledger import LedgerCommand
 from closures.models.notices import Notice, NoticeBody, NoticeTemplate
 from closures.models.sweeps import InvariantCheck, Sweep
@@ -13,6 +14,8 @@ __all__ = [
     "Blocker",
     "ClosureTicket",
     "Hold",
+    "IdentityCode",
+    "IdentityCodeText",
     "InvariantCheck",
     "LedgerCommand",
     "Notice",

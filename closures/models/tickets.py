@@ -53,12 +53,8 @@ class TicketQuerySet(QueueQuerySet):
         pairs = dict(wanted.order_by("pk").values_list("pk", "account_id")[:limit])
         accounts = CreditAccount.objects.select_for_update(of=("self",)).filter(pk__in=pairs.values())
         list(accounts.order_by("pk").values_list("pk", flat=True))
-        list(
-            self.select_for_update(of=("self",))
-            .filter(pk__in=pairs)
-            .order_by("pk")
-            .values_list("pk", flat=True)
-        )
+        tickets = self.select_for_update(of=("self",)).filter(pk__in=pairs)
+        list(tickets.order_by("pk").values_list("pk", flat=True))
         return list(wanted.filter(pk__in=pairs).order_by("pk"))
 
     def with_changed_facts(self) -> TicketQuerySet:
@@ -106,6 +102,7 @@ class ClosureTicket(Tracked, QueueRow):
         NONE = "NONE", _("not proved")
         AGENT = "AGENT", _("checked by an agent")
         ASSERTED = "ASSERTED", _("asserted by the app")
+        CODE = "CODE", _("one-time code")
         NOT_NEEDED = "NOT_NEEDED", _("not needed")
 
     number = models.CharField(_("number"), max_length=20, unique=True)
@@ -221,6 +218,7 @@ class ClosureTicket(Tracked, QueueRow):
     certificate_no = models.CharField(_("certificate"), max_length=30, null=True, blank=True, unique=True)
     certificate = models.JSONField(_("certified facts"), default=dict, blank=True)
     certificate_hash = models.CharField(max_length=64, blank=True)
+    link_generation = models.PositiveSmallIntegerField(_("status link, generation"), default=1)
 
     objects = TicketQuerySet.as_manager()
     history = tracked(excluded=(*QUEUE_FIELDS, "examined_as_of"))

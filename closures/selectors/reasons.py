@@ -13,13 +13,15 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from accounts.selectors import actors
-from closures.models import Blocker, LedgerCommand
+from closures.models import Blocker, IdentityCode, LedgerCommand
 from closures.models.notices import NoticeChannel, NoticeKind
 from closures.models.tickets import Reason
 
 # The phrases that services give to `move` and `save_as`. A guard compares them with the services' source.
 PHRASES = (
     gettext_noop("a fresh read found money"),
+    gettext_noop("a newer code"),
+    gettext_noop("a wrong code"),
     gettext_noop("all unbound"),
     gettext_noop("answer date"),
     gettext_noop("answered"),
@@ -38,15 +40,19 @@ PHRASES = (
     gettext_noop("nothing blocks"),
     gettext_noop("nothing is owed either way"),
     gettext_noop("proved at the partner"),
+    gettext_noop("proved by a one-time code"),
     gettext_noop("read back closed"),
     gettext_noop("spotless"),
     gettext_noop("still blocked"),
     gettext_noop("the approval is void"),
+    gettext_noop("the identity has changed"),
     gettext_noop("the last check found a new agreement"),
     gettext_noop("the last check found money"),
     gettext_noop("the notice of closing arrived"),
     gettext_noop("the partner has no API"),
     gettext_noop("the period is over"),
+    gettext_noop("the right code"),
+    gettext_noop("the status link was renewed"),
     gettext_noop("the ticket moved on"),
     gettext_noop("the ticket was cancelled"),
     gettext_noop("time is over"),
@@ -94,6 +100,8 @@ CODES: dict[str, Any] = {
     "NO_ARRIVAL_TO_PROVE": _("sent; its arrival need not be proved"),
     "NO_ADDRESS": _("no address is known"),
     "IDENTITY_NOT_PROVED": _("identity not proved"),
+    "NEWER_CODE": _("a newer code took its place"),
+    "IDENTITY_CHANGED": _("the identity on file has changed"),
     # what became of a callback
     "NO_TASK": _("it ended an agreement that we have no task for"),
     "SIGNED_AGAIN": _("signed again after we had ended it"),
@@ -109,7 +117,10 @@ CODES: dict[str, Any] = {
     "ENDED": _("ended"),
     "UNREADABLE": _("not readable"),
 }
-LABELS = {str(value): label for value, label in (*Reason.choices, *Blocker.Code.choices)}
+LABELS = {
+    str(value): label
+    for value, label in (*Reason.choices, *Blocker.Code.choices, *IdentityCode.Purpose.choices)
+}
 BY_CHANNEL = re.compile(rf"({'|'.join(NoticeKind.values)}) by ({'|'.join(NoticeChannel.values)})")
 VERB = re.compile(rf"({'|'.join(LedgerCommand.Verb.values)}) \S+")
 

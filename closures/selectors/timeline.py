@@ -69,6 +69,7 @@ WORKERS = {
     "closing": pgettext_lazy("job", "closing"),
     "ledger": _("ledger"),
     "notices": _("notices"),
+    "identity_codes": _("one-time codes"),
     "callbacks": _("callbacks"),
 }
 

@@ -17,7 +17,7 @@ from closures.errors import ClosureError
 from closures.gateways.signing import Forged, verify_callback
 from closures.jobs import Job
 from closures.models import PartnerCallback
-from closures.services import notices, unbinding
+from closures.services import identity_codes, notices, unbinding
 
 Outcome = PartnerCallback.Outcome
 ENDED, SIGNED, RECEIPT = "agreement.ended", "agreement.signed", "sms.receipt"
@@ -82,8 +82,9 @@ def _effect(row: PartnerCallback, event: dict[str, object], *, now: datetime) ->
         again = unbinding.was_ended(partner=row.partner, agreement_no=str(event.get("agreement_no", "")))
         return (Outcome.ALARM, "SIGNED_AGAIN") if again else (Outcome.NO_EFFECT, "")
     if row.kind == RECEIPT:
-        ours = notices.hear_receipt(
-            key=str(event.get("key", "")), delivered=event.get("status") == "DELIVERED", now=now
+        key = str(event.get("key", ""))
+        ours = identity_codes.hear_receipt(key=key, now=now) or notices.hear_receipt(
+            key=key, delivered=event.get("status") == "DELIVERED", now=now
         )
         return (Outcome.APPLIED, "") if ours else (Outcome.ALARM, "NO_NOTICE")
     return Outcome.ALARM, "UNKNOWN_EVENT"

@@ -25,6 +25,7 @@ from accounts.tracking import save_as
 from closures.models import (
     ClosureTicket,
     Hold,
+    IdentityCode,
     LedgerCommand,
     Notice,
     NoticeTemplate,
@@ -139,7 +140,7 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
         "regulation_one_in_force_per_day",
         lambda: twin(a_regulation(state="IN_FORCE", approved_by=a_user())),
     )
-    rows = {"ticket": a_ticket, "task": a_task, "notice": a_notice, "command": a_command}
+    rows = {"ticket": a_ticket, "task": a_task, "notice": a_notice, "command": a_command, "code": a_code}
     for name, row in rows.items():
         for state in ("DELETED", "", "pending"):
             yield f"{name}_state_is_legal", lambda r=row, s=state: change(r(), state=s)
@@ -172,6 +173,11 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
             "ticket_adverse_waits_for_the_notice",
             lambda t=told: change(a_ticket(), reason="RISK_CONTROL", unbinding_started_at=NOW, **t),
         )
+    yield "code_no_more_tries_than_allowed", lambda: change(a_code(), tries=6)
+    yield "code_verified_took_a_try", lambda: change(a_code(), state="VERIFIED", ended_at=NOW)
+    yield "code_verified_took_a_try", lambda: change(a_code(), state="VERIFIED", tries=1)
+    for state in ("PENDING", "SENDING", "UNKNOWN", "SENT"):
+        yield "code_one_live_per_purpose", lambda s=state: twin(a_code(state=s), key="TWIN", state="SENT")
     yield "callback_once", lambda: twin(a_callback())
     yield (
         "hold_lifted_has_its_moment",
@@ -195,6 +201,15 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
 
 def a_hold() -> Hold:
     row = Hold(ticket=a_ticket(), kind="LEGAL", ground="x", opened_at=NOW)
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_code(**fields: Any) -> IdentityCode:
+    ticket = a_ticket()
+    row = IdentityCode(
+        ticket=ticket, customer=ticket.account.customer, purpose="WITHDRAW", identity_version=1,
+        key=f"i{next(counter)}", state_since=NOW, issued_at=NOW, expires_at=LATER, tries_allowed=5, **fields,
+    )  # fmt: skip
     return save_as(row, actor=SHIPPED, reason="test")
 
 
@@ -273,4 +288,6 @@ def test_what_is_legal_is_not_refused() -> None:
     change(a_task(), state="WAIVED", waived_by=one, waiver_asked_by=two)
     change(a_task(), evidence_by=one, confirmed_by=two)
     twin(an_agreement(an_account(), state="UNBOUND"))
+    ended = a_code(state="USED_UP", tries=5)
+    twin(ended, key="NEXT", state="PENDING")
     assert Customer.objects.exists()

@@ -27,7 +27,15 @@ from accounts.models import (
 )
 from accounts.roles import Role
 from accounts.tracking import NotPermitted, NotPossible, Rule, move, permitted, save_as
-from closures.models import ClosureTicket, Hold, LedgerCommand, Notice, NoticeTemplate, UnbindTask
+from closures.models import (
+    ClosureTicket,
+    Hold,
+    IdentityCode,
+    LedgerCommand,
+    Notice,
+    NoticeTemplate,
+    UnbindTask,
+)
 from closures.models.tickets import Reason
 from tests.factories import a_customer, a_user, an_account, an_agreement, counter
 
@@ -84,6 +92,17 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
         "DONE": "",
     },
     Hold: {"OPEN": "LIFTED", "LIFTED": ""},
+    IdentityCode: {
+        "PENDING": "SENDING VERIFIED USED_UP LAPSED CANCELLED",
+        "SENDING": "SENT UNKNOWN PENDING FAILED VERIFIED USED_UP LAPSED CANCELLED",
+        "UNKNOWN": "SENT PENDING VERIFIED USED_UP LAPSED CANCELLED",
+        "SENT": "VERIFIED USED_UP LAPSED CANCELLED",
+        "VERIFIED": "",
+        "USED_UP": "",
+        "LAPSED": "",
+        "FAILED": "",
+        "CANCELLED": "",
+    },
     User: {
         "INVITED": "ACTIVE LEFT",
         "ACTIVE": "SUSPENDED LEFT",
@@ -155,6 +174,10 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
         "revive": frozenset({Role.OPERATOR}),
     },
     Hold: {"lift": REVIEWERS},
+    IdentityCode: {
+        **dict.fromkeys(("send", "mark_sent", "lose_sight", "put_back", "fail", "lapse"), MACHINE),
+        **dict.fromkeys(("verify", "use_up", "cancel"), ANYBODY),
+    },
     User: dict.fromkeys(("activate", "suspend", "reinstate", "leave"), frozenset({Role.ADMINISTRATOR})),
     Customer: {"restrict": ANYBODY, "resume": ANYBODY, "erase": MACHINE},
     CreditProduct: dict.fromkeys(("offer", "suspend", "resume", "withdraw"), frozenset({Role.LEAD})),
@@ -293,6 +316,24 @@ def a_hold() -> Hold:
     return save_as(row, actor=SHIPPED, reason="test")
 
 
+def a_code() -> IdentityCode:
+    ticket = a_ticket()
+    row = IdentityCode(
+        ticket=ticket,
+        customer=ticket.account.customer,
+        purpose="PROVE_REQUEST",
+        identity_version=1,
+        key=f"k{next(counter)}",
+        state_since=NOW,
+        issued_at=NOW,
+        expires_at=NOW,
+        ended_at=NOW,
+        tries=1,
+        tries_allowed=5,
+    )
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
 def a_regulation() -> Regulation:
     row = Regulation(
         code="TEST", value="1", unit="years", source="x", certainty="OURS", valid_from=date(2026, 1, 1),
@@ -307,6 +348,7 @@ ROWS: dict[type[models.Model], Callable[[], Any]] = {
     Notice: a_notice,
     LedgerCommand: a_command,
     Hold: a_hold,
+    IdentityCode: a_code,
     User: a_user,
     Customer: a_customer,
     CreditProduct: lambda: CreditProduct.objects.get(code="HUABEI"),

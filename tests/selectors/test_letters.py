@@ -18,7 +18,7 @@ from closures.models import Blocker, ClosureTicket, Hold, NoticeTemplate, Unbind
 from closures.models.notices import NoticeChannel, NoticeKind
 from closures.models.numbers import new_number
 from closures.models.tickets import Reason
-from closures.selectors import letters
+from closures.selectors import letters, status_links
 from closures.services.notices import ASKS_MONEY
 from tests.factories import an_account, an_agreement
 
@@ -34,7 +34,7 @@ GIVEN = {
     NoticeKind.NOTICE_OF_CLOSING: {"not_before": "2026-12-23 10:00", "lead_days": "30"},
 }
 EVERY_TEXT = tuple(itertools.product(NoticeKind, NoticeChannel, LANGUAGES))
-PIECE, PIECES = 67, 2  # characters of one part of a long SMS, and how many we pay for (FACTS §4)
+PIECE, PIECES = 67, 3  # characters of one part of a long SMS (FACTS §4); the third is the link's
 MARKETING = re.compile(
     r"优惠|红包|免息|立减|抽奖|限时|点击领取|提额|推荐您|discount|offer|exclusive|limited time|gift", re.I
 )
@@ -109,7 +109,7 @@ def test_every_text_is_whole_for_every_reason_rich_or_bare(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", NoticeKind)
-def test_an_sms_begins_with_its_signature_and_fits_two_pieces(
+def test_an_sms_begins_with_its_signature_and_fits_three_pieces(
     kind: str, language: str, now: datetime
 ) -> None:
     for reason, product in itertools.product(Reason, ("HUABEI", "WANGSHANGDAI", "BAITIAO")):
@@ -119,6 +119,23 @@ def test_an_sms_begins_with_its_signature_and_fits_two_pieces(
         assert "\n" not in body
         assert len(body) <= PIECE * PIECES, f"{len(body)}: {body}"
         assert ticket.number in body
+
+
+# Kinds that are about a ticket: each leads to its status page, on every channel.
+ABOUT_A_TICKET = (
+    NoticeKind.RECEIVED, NoticeKind.BLOCKERS_FOUND, NoticeKind.REFUSED, NoticeKind.NOTICE_OF_CLOSING,
+    NoticeKind.COOLING_OFF_STARTED, NoticeKind.WITHDRAWN, NoticeKind.UNBINDING_DELAYED, NoticeKind.CLOSED,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel", "language"), list(itertools.product(ABOUT_A_TICKET, NoticeChannel, LANGUAGES))
+)
+def test_every_text_about_a_ticket_holds_the_link_to_its_page(
+    kind: str, channel: str, language: str, now: datetime
+) -> None:
+    ticket = a_ticket(now)
+    assert letter(ticket, kind, channel, language, now).body.count(status_links.url(ticket, now=now)) == 1
 
 
 def test_no_text_advertises_anything() -> None:
