@@ -93,8 +93,8 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
     return wrap
 
 
-def answer(request: HttpRequest, template: str, status: int = 200, **context: Any) -> HttpResponse:
-    return render(request, template, {"language": translation.get_language(), **context}, status=status)
+def answer(request: HttpRequest, template: str, code: int = 200, /, **context: Any) -> HttpResponse:
+    return render(request, template, {"language": translation.get_language(), **context}, status=code)
 
 
 def opened(request: HttpRequest, ticket: ClosureTicket) -> IdentityCode | None:
