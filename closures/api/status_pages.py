@@ -128,6 +128,8 @@ def private(response: HttpResponse) -> HttpResponse:
     response["X-Robots-Tag"] = "noindex, nofollow"
     # Not "no-referrer": browsers would then send `Origin: null` with our own forms, and CSRF refuses that.
     response["Referrer-Policy"] = "same-origin"
+    # Django logs the address of every 4xx; an address here opens a page, so it stays out of the log.
+    response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 

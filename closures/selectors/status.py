@@ -88,13 +88,17 @@ class Status:
     may_withdraw: bool
     certificate_no: str
 
+    @property
+    def ended_early(self) -> bool:
+        return self.state in ENDED_EARLY
+
 
 def of_ticket(ticket: ClosureTicket) -> Status:
     """The ticket as its customer may see it. At most five queries; `account__product__lender` selected."""
     account, language = ticket.account, get_language() or "zh-hans"
     product = account.product
     rows = list(ticket.blockers.filter(cured_at__isnull=True).order_by("pk").select_related("hold"))
-    obstacles = tuple(_obstacles(rows))
+    obstacles = tuple(_obstacles(ticket, rows))
     return Status(
         number=ticket.number,
         state=ticket.state,
@@ -132,7 +136,10 @@ def may_withdraw(ticket: ClosureTicket) -> bool:
     return ticket.is_open and ticket.is_customers_own and not begun
 
 
-def _obstacles(rows: Iterable[Blocker]) -> Iterable[Obstacle]:
+def _obstacles(ticket: ClosureTicket, rows: Iterable[Blocker]) -> Iterable[Obstacle]:
+    """What stands in the way of an open case, or stood in the way of a refused one."""
+    if not ticket.is_open and ticket.state != State.REJECTED:
+        return
     for row in rows:
         if row.severity == Blocker.Severity.BLOCK and letters.may_be_read(row):
             yield Obstacle(
@@ -149,9 +156,10 @@ def _linked(ticket: ClosureTicket, rows: Iterable[Blocker]) -> Iterable[Linked]:
     wanted = {row.agreement_id for row in rows if row.agreement_id} | set(tasks)
     for agreement in ticket.account.agreements.filter(pk__in=wanted).order_by("pk"):
         task = tasks.get(agreement.pk)
+        waived = task is not None and task.state in (UnbindTask.State.WAIVED, UnbindTask.State.CANCELLED)
         yield Linked(
             name=letters.agreement_name(agreement),
-            ends=agreement.effect != "WARN" and (task is None or task.state != UnbindTask.State.WAIVED),
+            ends=agreement.effect != "WARN" and not (waived or (task is None and not ticket.is_open)),
             ended=task is not None and task.state in (UnbindTask.State.UNBOUND, UnbindTask.State.ABSENT),
         )
 

@@ -175,13 +175,13 @@ def test_amounts_agreements_and_the_certificate_are_shown_after_a_code_only(stag
     tail = ticket.account.agreements.get().agreement_no[-4:]
     visitor = visit(ticket)
     page = visitor.text()
-    assert "本金" in page and "1234.56" not in page and tail not in page
+    assert "本金" in page and "1,234.56" not in page and tail not in page
     visitor.enters_code("details")
     page = visitor.text()
-    assert page.count("1234.56") == 2 and tail in page
+    assert page.count("1,234.56") == 2 and tail in page
     assert ticket.account.agreements.get().agreement_no not in page
     stage.clock.skip(timedelta(minutes=15))
-    assert "1234.56" not in visitor.text(), "what a code opens does not stay open"
+    assert "1,234.56" not in visitor.text(), "what a code opens does not stay open"
 
 
 def test_a_code_for_one_ticket_opens_no_other(stage: Stage, visit: Any) -> None:
