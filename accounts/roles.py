@@ -53,6 +53,7 @@ CASE_MODELS = (
     "closures.unbindattempt",
     "closures.ledgercommand",
     "closures.notice",
+    "closures.identitycode",
 )
 MACHINE_MODELS = (
     "closures.unbindtask",

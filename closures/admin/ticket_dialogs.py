@@ -16,6 +16,7 @@ from accounts.admin.base import Dialog, Menu, held_by
 from accounts.services import identities
 from closures.admin.base import comes_next
 from closures.admin.forms import AmendForm, ApprovalForm, ConfirmForm, HoldForm, RevealForm
+from closures.admin.identity_codes import ENTER_CODE, RENEW_LINK, SEND_CODE, STATUS_LINK
 from closures.models import ClosureTicket, UnbindTask
 from closures.selectors import casefile
 from closures.selectors.timeline import SEE_SILENT
@@ -262,11 +263,21 @@ REVEAL = Dialog(
 DIALOGS = (
     APPROVE,
     REJECT,
+    ENTER_CODE,
+    SEND_CODE,
     WITHDRAW,
     HOLD,
     Menu(
         title=_("More"),
-        dialogs=(AMEND, ASK_CANCELLATION, CANCEL, ASK_NOTICE_WAIVER, GRANT_NOTICE_WAIVER),
+        dialogs=(
+            AMEND,
+            ASK_CANCELLATION,
+            CANCEL,
+            ASK_NOTICE_WAIVER,
+            GRANT_NOTICE_WAIVER,
+            STATUS_LINK,
+            RENEW_LINK,
+        ),
     ),
     REVEAL,
 )

@@ -33,6 +33,8 @@ STEPS: tuple[tuple[str, object, tuple[str, ...]], ...] = (
     ("UNBOUND", _("Linked agreements ended"), (State.UNBINDING,)),
     ("CLOSED", _("Account closed"), (State.CLOSING, State.CLOSED)),
 )
+# What a step is called where the lender wants the closing.
+LENDERS_WORDS: dict[str, object] = {"RECEIVED": _("Case opened"), "WAITED": _("Notice period")}
 ENDED_EARLY = (State.REJECTED, State.WITHDRAWN, State.CANCELLED)
 
 
@@ -181,7 +183,8 @@ def _steps(ticket: ClosureTicket) -> Iterable[Step]:
             standing = DONE if code in ("CHECKED", "DECIDED", "SETTLED") else SKIPPED
         else:
             standing = SKIPPED if current is None and n > reached else AHEAD
-        yield Step(code=code, label=str(label), standing=standing, at=at)
+        words = label if ticket.is_customers_own else LENDERS_WORDS.get(code, label)
+        yield Step(code=code, label=str(words), standing=standing, at=at)
 
 
 # --- Sentences ----------------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ NAVIGATION = [
             listing("closures.blocker", _("Blockers"), "block"),
             listing("closures.hold", _("Holds"), "front_hand"),
             listing("closures.notice", _("Notices"), "mail"),
+            listing("closures.identitycode", _("One-time codes"), "pin"),
         ],
     },
     {
