@@ -15,7 +15,7 @@ from csp.decorators import csp_replace
 from django.conf import settings
 from django.core import signing
 from django.core.cache import cache
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers
@@ -155,6 +155,15 @@ def guessed(request: HttpRequest) -> HttpResponse:
 def problem(request: HttpRequest, said: tuple[Any, Any], status: int) -> HttpResponse:
     headline, sentence = said
     return private(answer(request, "status/problem.html", status, headline=headline, sentence=sentence))
+
+
+def lost(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """Any other address below ours: with a slash that a text message swallowed put back, or not found."""
+    if not request.path.endswith("/") and request.method in ("GET", "HEAD"):
+        back = HttpResponseRedirect(request.get_full_path(force_append_slash=True))
+        return private(back)
+    choose_language(request)
+    return problem(request, NOT_FOUND, 404)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -115,6 +115,25 @@ def test_a_guessed_forged_or_torn_link_is_not_found_and_reads_no_ticket(
         assert answer.status_code == 404 and "页面不存在" in answer.content.decode(), token
 
 
+def test_a_link_whose_last_slash_is_lost_still_leads_here(stage: Stage, visit: Any) -> None:
+    visitor = visit(stage.ticket("SUBMITTED"))
+    with time_machine.travel(stage.now, tick=False):
+        answer = visitor.client.get(visitor.url()[:-1], follow=True)
+        assert answer.status_code == 200 and answer.redirect_chain == [(visitor.url(), 302)]
+        assert visitor.client.get(f"{visitor.url()}nowhere/at/all/").status_code == 404
+
+
+def test_no_address_of_ours_gets_into_the_log(
+    stage: Stage, visit: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    visitor = visit(stage.ticket("SUBMITTED"))
+    visitor.post("status_code", "details", code="x")
+    visitor.get("status_code", "nonsense")
+    with time_machine.travel(stage.now, tick=False):
+        visitor.client.get(f"{visitor.url()}nowhere/")
+    assert visitor.token not in caplog.text
+
+
 def test_a_link_expires_and_says_so(stage: Stage, visit: Any) -> None:
     visitor = visit(stage.ticket("SUBMITTED"))
     stage.clock.skip(timedelta(days=180))
