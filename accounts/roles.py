@@ -60,6 +60,7 @@ CASE_MODELS = (
     "closures.notice",
     "closures.reversal",
     "closures.postclosureitem",
+    "closures.identitycode",
 )
 COMPLAINT_MODELS = (
     "closures.complaint",
@@ -87,14 +88,18 @@ KEEPING_MODELS = (
 STAFF_MODELS = ("accounts.user", "accounts.refusedaction", "accounts.identityreveal")
 
 VIEWS: dict[Role, tuple[str, ...]] = {
-    Role.AGENT: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS + COMPLAINT_MODELS,
-    Role.REVIEWER: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS + COMPLAINT_MODELS,
     Role.AGENT: CUSTOMER_MODELS
     + PRODUCT_MODELS
     + ACCOUNT_MODELS
     + CASE_MODELS
+    + COMPLAINT_MODELS
     + ("closures.deletionrequest",),
-    Role.REVIEWER: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS + KEEPING_MODELS,
+    Role.REVIEWER: CUSTOMER_MODELS
+    + PRODUCT_MODELS
+    + ACCOUNT_MODELS
+    + CASE_MODELS
+    + COMPLAINT_MODELS
+    + KEEPING_MODELS,
     Role.LEAD: CUSTOMER_MODELS
     + PRODUCT_MODELS
     + ACCOUNT_MODELS

@@ -38,6 +38,7 @@ class Job(StrEnum):
     CLOSE = "closures.close"
     COMMAND_LEDGER = "closures.command_ledger"
     DELIVER_NOTICES = "closures.deliver_notices"
+    SEND_CODES = "closures.send_codes"
     APPLY_CALLBACKS = "closures.apply_callbacks"
     WAKE_CHANGED = "closures.wake_changed"
     ANSWER_OVERDUE = "closures.answer_overdue"

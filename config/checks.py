@@ -37,7 +37,7 @@ def local_key(purpose: str) -> str:
     return base64.b64encode(hashlib.sha256(secret.encode()).digest()).decode()
 
 
-LOCAL_KEYS = frozenset(map(local_key, ("secret", "field", "index")))
+LOCAL_KEYS = frozenset(map(local_key, ("secret", "field", "index", "status")))
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,20 @@ def timeouts(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{shorter} ({settings[shorter]} s) must be below {longer} ({settings[longer]} s)."
 
 
+def status_links(settings: Mapping[str, Any]) -> Iterator[str]:
+    """A guessed or forged link is a stranger on a customer's page."""
+    keys = {"STATUS_LINK_KEY": settings.get("STATUS_LINK_KEY") or ""}
+    for n, key in enumerate(settings.get("STATUS_LINK_KEY_FALLBACKS") or ()):
+        keys[f"STATUS_LINK_KEY_FALLBACKS[{n}]"] = key
+    for name, key in keys.items():
+        if key in LOCAL_KEYS or len(key) < SECRET_KEY_MIN:
+            yield f"{name} is missing, local-only or shorter than {SECRET_KEY_MIN} characters."
+        elif key == settings.get("SECRET_KEY"):
+            yield f"{name} is SECRET_KEY: a link must not fall with a session."
+    if not (settings.get("PUBLIC_URL") or "").startswith("https://"):
+        yield "PUBLIC_URL is missing or not https: notices would lead customers astray."
+
+
 def failpoint(settings: Mapping[str, Any]) -> Iterator[str]:
     if settings.get("FAILPOINT"):
         yield "FAILPOINT is set: the process would kill itself there."
@@ -146,6 +160,7 @@ RULES: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "config.E007": partner_addresses,
     "config.E008": policy_minimum,
     "config.E009": timeouts,
+    "config.E020": status_links,
     "config.E012": failpoint,  # E010 and E011 need the database: config.system_checks
 }
 EVERYWHERE = ("config.E009",)  # what no place may start with, the demo included

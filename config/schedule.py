@@ -20,6 +20,7 @@ SWEEP_SECONDS: dict[str, float] = {
     "closures.close": TICK_SECONDS,
     "closures.command_ledger": TICK_SECONDS,
     "closures.deliver_notices": TICK_SECONDS,
+    "closures.send_codes": TICK_SECONDS,
     "closures.apply_callbacks": TICK_SECONDS,
     "closures.wake_changed": 2 * TICK_SECONDS,
     "closures.finish_reversals": TICK_SECONDS,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from django.utils import timezone
 
@@ -18,12 +19,14 @@ from closures.services import (
     closing,
     commands,
     cooling_off,
+    identity_codes,
     later_money,
     notices,
     reversal,
     settling,
     unbinding,
 )
+from config.wsgi import application
 
 REACHES = (
     assessment.run,
@@ -31,6 +34,7 @@ REACHES = (
     unbinding.run,
     commands.run,
     notices.deliver,
+    identity_codes.deliver,
     closing.run,
     reversal.run,
     callbacks.apply,
@@ -65,11 +69,16 @@ def pace(settings: Any) -> None:
     settings.SETTLE_POLL = timedelta(seconds=0.1)
 
 
+def the_application() -> httpx.BaseTransport:
+    """The customers' HTTP goes straight into the web application, on this thread's connection."""
+    return httpx.WSGITransport(app=application)
+
+
 @pytest.fixture
 def world(db: None, pace: None, simulated: SimulatorControl) -> Iterator[World]:
     people.hire(now=timezone.now())
     quicken(now=timezone.now())
-    yield World(simulated, work=work, patience=30)
+    yield World(simulated, work=work, patience=30, transport=the_application())
 
 
 @pytest.fixture

@@ -112,6 +112,7 @@ COLOURS: dict[str, str] = {
     "NOT_UPHELD": "",
     "PAID_OUT": "success",
     "SETTLED": "success",
+    "VERIFIED": "success",
     "LIFTED": "",
     "ANSWERED": "success",
     "ACCEPTED": "success",
@@ -122,6 +123,7 @@ COLOURS: dict[str, str] = {
     "RESTRICTED": "warning",
     # over
     "REJECTED": "danger",
+    "USED_UP": "danger",
     "WITHDRAWN": "",
     "CANCELLED": "",
     "WAIVED": "primary",

@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from accounts.actors import Actor
 from accounts.admin import overviews
@@ -32,12 +32,13 @@ from accounts.models import CreditAccount, Customer, User
 from accounts.selectors import identities
 from accounts.services.identities import search
 from closures.admin.base import brand, comes_next
-from closures.models import Blocker, ClosureTicket
+from closures.models import Blocker, ClosureTicket, IdentityCode
 from closures.models.tickets import Reason
 from closures.rules.deadlines import CalendarMissing
 from closures.selectors import facts, texts
-from closures.services import intake
+from closures.services import identity_codes, intake
 
+Level = ClosureTicket.IdentityLevel
 REQUEST, SEARCH = "closures.request_closure", "closures.search_customer"
 SALT = "closures.admin.intake"
 GOOD_FOR = 3600  # seconds; long enough for a telephone call
@@ -67,18 +68,44 @@ class FindForm(forms.Form):
         return cleaned
 
 
-def tick(label: Any) -> forms.BooleanField:
+NEEDED = _("Needed before going on.")
+BY_AGENT, BY_CODE = "AGENT", "CODE"
+
+
+def tick(label: Any, *, required: bool = True) -> forms.BooleanField:
     return forms.BooleanField(
-        label=label, widget=UnfoldBooleanWidget, error_messages={"required": _("Needed before going on.")}
+        label=label, widget=UnfoldBooleanWidget, required=required, error_messages={"required": NEEDED}
     )
 
 
 class ConfirmForm(forms.Form):
-    id_document = tick(_("I have checked the customer's ID document against the number on file."))
-    phone = tick(_("I have spoken to the customer on the phone number on file."))
+    """Who the customer is: the agent has checked it, or a code to the phone on file will show it."""
+
+    proof = forms.ChoiceField(
+        label=_("How the identity is proved"),
+        choices=((BY_AGENT, _("I have checked it myself")), (BY_CODE, _("Send a code to the phone on file"))),
+        widget=UnfoldAdminSelectWidget,
+        required=False,
+    )
+    id_document = tick(
+        _("I have checked the customer's ID document against the number on file."), required=False
+    )
+    phone = tick(_("I have spoken to the customer on the phone number on file."), required=False)
     accepted = tick(_("I have read the effects above to the customer, and he accepts them."))
     disclosure = forms.CharField(widget=forms.HiddenInput, max_length=80)
     key = forms.RegexField(r"^intake-[0-9a-f]{32}$", widget=forms.HiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.by_code:
+            for name in ("id_document", "phone"):
+                if not cleaned.get(name):
+                    self.add_error(name, NEEDED)
+        return cleaned
+
+    @property
+    def by_code(self) -> bool:
+        return self.cleaned_data.get("proof") == BY_CODE
 
 
 def new_key() -> str:
@@ -247,7 +274,7 @@ def take(request: HttpRequest, account: CreditAccount, form: ConfirmForm) -> Clo
             channel=ClosureTicket.Channel.AGENT,
             actor=Actor.staff(user),
             now=timezone.now(),
-            identity_level=ClosureTicket.IdentityLevel.AGENT,
+            identity_level=Level.NONE if form.by_code else Level.AGENT,
             accepted_disclosure=form.cleaned_data["disclosure"],
             idempotency_key=form.cleaned_data["key"],
         )
@@ -261,6 +288,8 @@ def take(request: HttpRequest, account: CreditAccount, form: ConfirmForm) -> Clo
         )
         return None
     ticket = received.ticket
+    if form.by_code and not received.replayed:
+        send_code(request, ticket)
     said = gettext("Ticket %(number)s is open for account %(account)s. Next: %(next)s") % {
         "number": ticket.number,
         "account": account.account_no,
@@ -268,6 +297,20 @@ def take(request: HttpRequest, account: CreditAccount, form: ConfirmForm) -> Clo
     }
     messages.info(request, said) if received.replayed else messages.success(request, said)
     return ticket
+
+
+def send_code(request: HttpRequest, ticket: ClosureTicket) -> None:
+    """The code is on its way; if it cannot be, the ticket stands all the same and the agent is told why."""
+    user: Any = request.user
+    try:
+        identity_codes.issue(
+            ticket_id=ticket.pk,
+            purpose=IdentityCode.Purpose.PROVE_REQUEST,
+            actor=Actor.staff(user),
+            now=timezone.now(),
+        )
+    except Refusal as refusal:
+        messages.warning(request, refusal.message)
 
 
 def preview(account: CreditAccount, request: HttpRequest) -> dict[str, Any]:

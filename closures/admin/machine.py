@@ -41,6 +41,7 @@ JOBS: dict[str, Any] = {
     Job.CLOSE: _("closing of accounts"),
     Job.COMMAND_LEDGER: _("commands to the core ledger"),
     Job.DELIVER_NOTICES: _("delivery of notices"),
+    Job.SEND_CODES: _("sending of one-time codes"),
     Job.APPLY_CALLBACKS: _("application of callbacks"),
     Job.WAKE_CHANGED: _("examination of what has changed"),
     Job.ANSWER_OVERDUE: _("answers that are due"),

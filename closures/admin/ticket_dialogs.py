@@ -25,6 +25,7 @@ from closures.admin.forms import (
     RevealForm,
     ReversalForm,
 )
+from closures.admin.identity_codes import ENTER_CODE, RENEW_LINK, SEND_CODE, STATUS_LINK
 from closures.models import ClosureTicket, Reversal, UnbindTask
 from closures.selectors import after_closing, casefile, participants
 from closures.selectors.timeline import SEE_SILENT
@@ -300,13 +301,24 @@ PROPOSE_REVERSAL = Dialog(
 DIALOGS = (
     APPROVE,
     REJECT,
+    ENTER_CODE,
+    SEND_CODE,
     WITHDRAW,
     HOLD,
     REGISTER_ON_TICKET,
     PROPOSE_REVERSAL,
     Menu(
         title=_("More"),
-        dialogs=(AMEND, ASK_CANCELLATION, CANCEL, ASK_NOTICE_WAIVER, GRANT_NOTICE_WAIVER, MAKE_PACK),
+        dialogs=(
+            AMEND,
+            ASK_CANCELLATION,
+            CANCEL,
+            ASK_NOTICE_WAIVER,
+            GRANT_NOTICE_WAIVER,
+            MAKE_PACK,
+            STATUS_LINK,
+            RENEW_LINK,
+        ),
     ),
     REVEAL,
 )

@@ -7,45 +7,17 @@ story itself, as checks against our database *and* against the simulator's own l
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from closures.demo import stories_after
-from closures.demo.told import Told
+from closures.demo import stories_after, stories_page
+from closures.demo.told import Story, Told, closed_for_good
 from closures.demo.world import World
 from closures.models import ClosureTicket, UnbindTask
 from closures.models.tickets import Reason
 from closures.services import intake, review
 from closures.services.review import SameReviewer
-
-
-@dataclass(frozen=True)
-class Story:
-    name: str
-    title: object
-    play: Callable[[World], Told]
-
-
-def closed_for_good(world: World, ticket: ClosureTicket) -> Told:
-    """The checks every finished closing shares: ours, the ledger's, and each partner's."""
-    ticket = world.until(ticket, "CLOSED")
-    told = Told(ticket)
-    told.check("state", "CLOSED", ticket.state)
-    told.check("line", "CLOSED", ticket.account.line_state)
-    told.check("ledger closings", 1, world.effects("CLOSE", ticket.account.account_no))
-    for task in ticket.tasks.select_related("agreement"):
-        unbound = world.effects("UNSIGN", task.agreement.agreement_no)
-        told.check(f"{task.agreement.partner} unbound, times", 1, unbound)
-    told.check("certificate", f"CERT-{ticket.number}", ticket.certificate_no)
-    world.wait(lambda: not unfinished_notices(ticket), f"notices of {ticket.number}")
-    told.check("duplicates anywhere", [], world.simulator.duplicates())
-    return told
-
-
-def unfinished_notices(ticket: ClosureTicket) -> bool:
-    return ticket.notices.filter(state__in=["PENDING", "SENDING", "UNKNOWN"]).exists()
 
 
 def told_first(ticket: ClosureTicket) -> bool:
@@ -185,6 +157,12 @@ STORIES = (
     Story("risk-closing", _("A risk closing with debt that settles"), risk_closing),
     Story("policy-closing", _("A policy closing, credit balance paid out"), policy_closing),
     Story("withdrawn", _("A withdrawal in cooling-off"), withdrawn),
+    Story("cured-by-the-page", _("Proved and cured by what the status page says"), stories_page.cured),
+    Story(
+        "withdrawn-on-the-page",
+        _("A withdrawal from the status page in the last minute"),
+        stories_page.withdrawn,
+    ),
     Story("self-approval", _("A refused self-approval"), self_approval),
     Story("reversed", _("A wrong closing, reversed"), stories_after.reversed_closing),
     Story(

@@ -11,14 +11,16 @@ import httpx
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone, translation
+from django.utils.translation import gettext as translate
 
 from accounts.models import User
 from closures.demo import people, run, waiting
 from closures.demo.simulator_control import SimulatorControl
-from closures.demo.stories import STORIES, Story, Told
+from closures.demo.stories import STORIES
+from closures.demo.told import Story, Told
 from closures.demo.world import World
 from closures.models import Sweep
-from closures.selectors import timeline
+from closures.selectors import status_links, timeline
 
 Write = Callable[[str], object]
 
@@ -57,6 +59,8 @@ def tell(story: Story, world: World, number: int, write: Write) -> tuple[Story, 
         write(f"    broke: {type(error).__name__}: {error}")
         return story, None, time.monotonic() - started
     show_timeline(told, write)
+    seen_at = status_links.url(told.ticket, now=timezone.now())
+    write(f"    {translate('The customer sees it at')} {seen_at}")
     return story, told, time.monotonic() - started
 
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 from django.core.management import call_command
 from django.utils import timezone
 from django.utils.timezone import localtime
@@ -24,6 +25,7 @@ from accounts.selectors import regulations
 from accounts.services import products
 from accounts.services.regulations import approve, propose
 from closures.demo import people
+from closures.demo.browser import Browser
 from closures.demo.simulator_control import SimulatorControl
 from closures.models import ClosureTicket
 from closures.models.tickets import Reason
@@ -41,9 +43,18 @@ class StoryStuck(AssertionError):
 
 class World:
     def __init__(
-        self, simulator: SimulatorControl, *, work: Callable[[], None] | None = None, patience: float = 60.0
+        self,
+        simulator: SimulatorControl,
+        *,
+        work: Callable[[], None] | None = None,
+        patience: float = 60.0,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`work` runs every job once, here; None means that workers run elsewhere. `patience` in seconds."""
+        """`work` runs every job once, here; None means that workers run elsewhere. `patience` in seconds.
+
+        `transport` carries the customers' HTTP; None: to the web process at PUBLIC_URL.
+        """
+        self._transport = transport
         self.simulator = simulator
         self._work = work
         self._patience = patience
@@ -74,12 +85,15 @@ class World:
 
     # What people do
 
-    def agent_requests(self, account: CreditAccount) -> ClosureTicket:
-        """An agent takes the customer's request, identity checked, effects accepted."""
+    def browser(self) -> Browser:
+        return Browser(self.simulator, transport=self._transport)
+
+    def agent_requests(self, account: CreditAccount, *, identity_level: Level = Level.AGENT) -> ClosureTicket:
+        """An agent takes the customer's request, identity checked (or left to a code), effects accepted."""
         product = CreditProduct.objects.get(pk=account.product_id)
         return intake.request_closure(
             account_id=account.pk, reason=Reason.CUSTOMER_REQUEST, channel=Channel.AGENT,
-            actor=self.staff("agent"), now=timezone.now(), identity_level=Level.AGENT,
+            actor=self.staff("agent"), now=timezone.now(), identity_level=identity_level,
             accepted_disclosure=disclosure_version(product),
         ).ticket  # fmt: skip
 

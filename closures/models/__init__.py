@@ -6,6 +6,7 @@ from closures.models.complaint_rows import CannedReply, ComplaintExtension, Comp
 from closures.models.complaints import Complaint
 from closures.models.evidence import EvidencePack
 from closures.models.holds import Hold
+from closures.models.identity_codes import IdentityCode, IdentityCodeText
 from closures.models.ledger import LedgerCommand
 from closures.models.money import PostClosureItem
 from closures.models.notices import Notice, NoticeBody, NoticeTemplate
@@ -18,20 +19,21 @@ from closures.models.unbinding import UnbindAttempt, UnbindTask
 
 __all__ = [
     "Blocker",
+    "BureauRecord",
+    "BureauReport",
     "CannedReply",
     "ClosureTicket",
     "Complaint",
     "ComplaintExtension",
     "ComplaintPause",
     "ComplaintText",
-    "BureauRecord",
-    "BureauReport",
-    "ClosureTicket",
     "DeletionRequest",
     "DestructionItem",
     "DestructionList",
     "EvidencePack",
     "Hold",
+    "IdentityCode",
+    "IdentityCodeText",
     "InvariantCheck",
     "LedgerCommand",
     "Notice",

@@ -76,6 +76,7 @@ class ClosureTicket(Tracked, QueueRow):
         NONE = "NONE", _("not proved")
         AGENT = "AGENT", _("checked by an agent")
         ASSERTED = "ASSERTED", _("asserted by the app")
+        CODE = "CODE", _("one-time code")
         NOT_NEEDED = "NOT_NEEDED", _("not needed")
 
     number = models.CharField(_("number"), max_length=20, unique=True)
@@ -145,6 +146,7 @@ class ClosureTicket(Tracked, QueueRow):
     certificate_no = models.CharField(_("certificate"), max_length=30, null=True, blank=True, unique=True)
     certificate = models.JSONField(_("certified facts"), default=dict, blank=True)
     certificate_hash = models.CharField(max_length=64, blank=True)
+    link_generation = models.PositiveSmallIntegerField(_("status link, generation"), default=1)
 
     objects = TicketQuerySet.as_manager()
     history = tracked(excluded=(*QUEUE_FIELDS, "examined_as_of", "ledger_trouble"))

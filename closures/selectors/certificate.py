@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.utils.translation import get_language
 from accounts.models import AgreementKind
 from closures.models import UnbindTask
 from closures.models.tickets import Reason
+from closures.selectors import letters
 
 
 def shown(facts: dict[str, Any]) -> dict[str, Any]:
@@ -32,6 +34,13 @@ def shown(facts: dict[str, Any]) -> dict[str, Any]:
             for agreement in facts["agreements"]
         ],
     }
+
+
+def agreements(facts: dict[str, Any]) -> Iterator[tuple[str, bool, str]]:
+    """Each agreement in the customer's words: its name, whether it has ended, since when."""
+    for row in facts["agreements"]:
+        name = letters.named(row["kind"], row["partner"], row["agreement_no"])
+        yield name, row["result"] != UnbindTask.State.WAIVED, local(row["since"])
 
 
 def local(moment: str) -> str:

@@ -9,11 +9,13 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Max
 
+from accounts import pii
 from accounts.models import CreditAccount, CustomerIdentity, PartnerAgreement
 from closures.models import ClosureTicket, Hold
 from closures.rules import approval, eligibility
 from closures.rules.codes import AgreementEffect, AgreementKind, HoldKind, Reason
 from closures.rules.eligibility import AccountFacts, AgreementFact, Finding, HoldFact
+from closures.selectors import identity_codes
 
 LIVE_AGREEMENT = (PartnerAgreement.State.BOUND, PartnerAgreement.State.UNBINDING)
 
@@ -100,13 +102,20 @@ def hold_facts(ticket: ClosureTicket | None) -> tuple[HoldFact, ...]:
 
 
 def identity_mismatch(account: CreditAccount, *, since: datetime) -> bool:
-    """Nobody's identity is on file, or the ID number has changed since the request was made."""
-    versions = CustomerIdentity.objects.filter(customer=account.customer_id)
+    """Nobody's identity is on file, or name or ID number is not what it was when the customer proved it."""
+    versions = CustomerIdentity.objects.filter(customer=account.customer_id).select_related("customer")
     current = versions.filter(superseded_at__isnull=True).first()
     if current is None:
         return True
-    changed = versions.filter(superseded_at__gt=since).exclude(id_number_index=current.id_number_index)
-    return changed.exists()
+    since_then = versions.filter(superseded_at__gt=since)
+    return any(
+        row.id_number_index != current.id_number_index or _name(row) != _name(current) for row in since_then
+    )
+
+
+def _name(identity: CustomerIdentity) -> str:
+    """To be compared, never to be shown: seals of one name differ."""
+    return pii.reveal(identity.name_sealed, subject=identity.customer.customer_no, field="name")
 
 
 def examine(
@@ -150,7 +159,7 @@ def examine_ticket(ticket: ClosureTicket, *, now: datetime) -> Examination:
         account=ticket.account,
         reason=ticket.reason,
         policy=ticket.policy,
-        since=ticket.requested_at,
+        since=identity_codes.proved_at(ticket),
         now=now,
         ticket=ticket,
     )

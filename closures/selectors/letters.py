@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.template import Context, Engine
 from django.utils import translation
 from django.utils.timezone import localtime
@@ -26,7 +27,7 @@ from accounts.selectors import regulations
 from accounts.selectors.regulations import NoRegulation
 from closures.models import Blocker, ClosureTicket, Hold, Notice, NoticeTemplate, UnbindTask
 from closures.models.notices import NoticeKind
-from closures.selectors import texts
+from closures.selectors import status_links, texts
 
 ENGINE = Engine(autoescape=False)  # plain text; the values are ours
 BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n){2,}")  # what conditions that did not hold leave behind
@@ -96,6 +97,8 @@ def values_for(
             "today": day(now),
             "moment": minute(now),
             "reason_code": str(ticket.reason),
+            "status_link": status_links.url(ticket, now=now),
+            "link_days": str(settings.STATUS_LINK_GOOD_FOR.days),
             "answer_due_on": ticket.answer_due_on.isoformat() if ticket.answer_due_on else "",
         }
         for gather in GATHERED.get(NoticeKind(kind), ()):
@@ -132,7 +135,7 @@ def agreement_lines(ticket: ClosureTicket) -> list[str]:
 
 
 def agreement_name(agreement: PartnerAgreement) -> str:
-    return _named(agreement.kind, agreement.partner, agreement.agreement_no)
+    return named(agreement.kind, agreement.partner, agreement.agreement_no)
 
 
 # --- What each kind says beyond what is common to all --------------------------------------------------
@@ -191,7 +194,7 @@ def _certified(ticket: ClosureTicket, language: str, now: datetime) -> dict[str,
         "certificate_no": ticket.certificate_no or "",
         "certificate_hash": ticket.certificate_hash,
         "paid_out": bool(ticket.certificate.get("paid_out")),
-        "ended": [_named(row["kind"], row["partner"], row["agreement_no"]) for row in gone],
+        "ended": [named(row["kind"], row["partner"], row["agreement_no"]) for row in gone],
         "kept": [agreement_name(row) for row in kept],
     }
 
@@ -232,7 +235,7 @@ def _label(field: str) -> str:
     return str(CreditAccount._meta.get_field(field).verbose_name)  # type: ignore[union-attr]
 
 
-def _named(kind: str, partner: str, agreement_no: str) -> str:
+def named(kind: str, partner: str, agreement_no: str) -> str:
     """“automatic repayment, Alipay (no. …0101)”: enough to know it, not enough to use it."""
     return translate("%(kind)s, %(partner)s (no. …%(tail)s)") % {
         "kind": AgreementKind(kind).label,

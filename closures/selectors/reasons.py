@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from accounts.selectors import actors
-from closures.models import Blocker, LedgerCommand
+from closures.models import Blocker, IdentityCode, LedgerCommand
 from closures.models.notices import NoticeChannel, NoticeKind
 from closures.models.tickets import Reason
 
@@ -21,6 +21,8 @@ from closures.models.tickets import Reason
 PHRASES = (
     gettext_noop("a fresh read found money"),
     gettext_noop("accepted by the bureau"),
+    gettext_noop("a newer code"),
+    gettext_noop("a wrong code"),
     gettext_noop("all unbound"),
     gettext_noop("answer date"),
     gettext_noop("answered"),
@@ -56,16 +58,13 @@ PHRASES = (
     gettext_noop("the letter was printed"),
     gettext_noop("who asked has left"),
     gettext_noop("proved at the partner"),
+    gettext_noop("proved by a one-time code"),
     gettext_noop("read back closed"),
     gettext_noop("review decided"),
     gettext_noop("review requested"),
     gettext_noop("named by the ledger"),
-    gettext_noop("nothing blocks"),
-    gettext_noop("nothing is owed either way"),
     gettext_noop("offset"),
     gettext_noop("paid by the customer"),
-    gettext_noop("proved at the partner"),
-    gettext_noop("read back closed"),
     gettext_noop("read back open"),
     gettext_noop("read back returned"),
     gettext_noop("spotless"),
@@ -77,11 +76,14 @@ PHRASES = (
     gettext_noop("the complainant was asked"),
     gettext_noop("the investigation begins"),
     gettext_noop("the credit report is corrected"),
+    gettext_noop("the identity has changed"),
     gettext_noop("the last check found a new agreement"),
     gettext_noop("the last check found money"),
     gettext_noop("the notice of closing arrived"),
     gettext_noop("the partner has no API"),
     gettext_noop("the period is over"),
+    gettext_noop("the right code"),
+    gettext_noop("the status link was renewed"),
     gettext_noop("the ticket moved on"),
     gettext_noop("the ticket was cancelled"),
     gettext_noop("time is over"),
@@ -157,6 +159,8 @@ CODES: dict[str, Any] = {
     "REQUEST_UNANSWERED": _("a deletion request waits for its answer"),
     "TAKEN_OFF": _("taken off the list by a person"),
     "LIST_CALLED_OFF": _("the list was called off"),
+    "NEWER_CODE": _("a newer code took its place"),
+    "IDENTITY_CHANGED": _("the identity on file has changed"),
     # what became of a callback
     "NO_TASK": _("it ended an agreement that we have no task for"),
     "SIGNED_AGAIN": _("signed again after we had ended it"),
@@ -178,7 +182,10 @@ CODES: dict[str, Any] = {
     "ENDED": _("ended"),
     "UNREADABLE": _("not readable"),
 }
-LABELS = {str(value): label for value, label in (*Reason.choices, *Blocker.Code.choices)}
+LABELS = {
+    str(value): label
+    for value, label in (*Reason.choices, *Blocker.Code.choices, *IdentityCode.Purpose.choices)
+}
 BY_CHANNEL = re.compile(rf"({'|'.join(NoticeKind.values)}) by ({'|'.join(NoticeChannel.values)})")
 VERB = re.compile(rf"({'|'.join(LedgerCommand.Verb.values)}) \S+")
 

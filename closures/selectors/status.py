@@ -33,6 +33,8 @@ STEPS: tuple[tuple[str, object, tuple[str, ...]], ...] = (
     ("UNBOUND", _("Linked agreements ended"), (State.UNBINDING,)),
     ("CLOSED", _("Account closed"), (State.CLOSING, State.CLOSED)),
 )
+# What a step is called where the lender wants the closing.
+LENDERS_WORDS: dict[str, object] = {"RECEIVED": _("Case opened"), "WAITED": _("Notice period")}
 ENDED_EARLY = (State.REJECTED, State.WITHDRAWN, State.CANCELLED)
 
 
@@ -80,6 +82,7 @@ class Status:
     steps: tuple[Step, ...]
     obstacles: tuple[Obstacle, ...]
     linked: tuple[Linked, ...]
+    other_lines: int  # credit lines with other lenders, which stay open
     owed: Decimal
     credit_balance: Decimal
     figures_as_of: datetime
@@ -87,19 +90,24 @@ class Status:
     may_withdraw: bool
     certificate_no: str
 
+    @property
+    def ended_early(self) -> bool:
+        return self.state in ENDED_EARLY
+
 
 def of_ticket(ticket: ClosureTicket) -> Status:
     """The ticket as its customer may see it. At most five queries; `account__product__lender` selected."""
     account, language = ticket.account, get_language() or "zh-hans"
     product = account.product
-    obstacles = tuple(_obstacles(ticket))
+    rows = list(ticket.blockers.filter(cured_at__isnull=True).order_by("pk").select_related("hold"))
+    obstacles = tuple(_obstacles(ticket, rows))
     return Status(
         number=ticket.number,
         state=ticket.state,
         headline=str(HEADLINES[ticket.state]),
         sentence=sentence(ticket, obstacles=len(obstacles)),
         reason=str(texts.REASONS_FOR_CUSTOMER[Reason(ticket.reason)]),
-        brand=product.brand if language.startswith("zh") else product.brand_en,
+        brand=brand(ticket),
         lender=product.lender.legal_name,
         account_tail=account.account_no[-4:],
         requested_at=ticket.requested_at,
@@ -107,7 +115,8 @@ def of_ticket(ticket: ClosureTicket) -> Status:
         period_ends_at=ticket.period_ends_at,
         steps=tuple(_steps(ticket)),
         obstacles=obstacles,
-        linked=tuple(_linked(ticket)),
+        linked=tuple(_linked(ticket, rows)),
+        other_lines=sum(row.count or 0 for row in rows if row.code == Blocker.Code.OTHER_LENDER_LINE),
         owed=account.owed,
         credit_balance=account.credit_balance,
         figures_as_of=account.ledger_as_of,
@@ -117,16 +126,24 @@ def of_ticket(ticket: ClosureTicket) -> Status:
     )
 
 
+def brand(ticket: ClosureTicket) -> str:
+    """The product's name in the active language."""
+    product = ticket.account.product
+    return product.brand if (get_language() or "zh-hans").startswith("zh") else product.brand_en
+
+
 def may_withdraw(ticket: ClosureTicket) -> bool:
     """The customer's own request, and nothing irreversible has begun. Source: SPEC §3."""
     begun = ticket.unbinding_started_at is not None
     return ticket.is_open and ticket.is_customers_own and not begun
 
 
-def _obstacles(ticket: ClosureTicket) -> Iterable[Obstacle]:
-    rows = ticket.blockers.filter(cured_at__isnull=True, severity=Blocker.Severity.BLOCK).order_by("pk")
-    for row in rows.select_related("hold"):
-        if letters.may_be_read(row):
+def _obstacles(ticket: ClosureTicket, rows: Iterable[Blocker]) -> Iterable[Obstacle]:
+    """What stands in the way of an open case, or stood in the way of a refused one."""
+    if not ticket.is_open and ticket.state != State.REJECTED:
+        return
+    for row in rows:
+        if row.severity == Blocker.Severity.BLOCK and letters.may_be_read(row):
             yield Obstacle(
                 code=row.code,
                 label=row.get_code_display(),
@@ -136,15 +153,15 @@ def _obstacles(ticket: ClosureTicket) -> Iterable[Obstacle]:
             )
 
 
-def _linked(ticket: ClosureTicket) -> Iterable[Linked]:
+def _linked(ticket: ClosureTicket, rows: Iterable[Blocker]) -> Iterable[Linked]:
     tasks = {task.agreement_id: task for task in ticket.tasks.all()}
-    touched = ticket.blockers.filter(cured_at__isnull=True).values_list("agreement_id", flat=True)
-    wanted = {pk for pk in touched if pk} | set(tasks)
+    wanted = {row.agreement_id for row in rows if row.agreement_id} | set(tasks)
     for agreement in ticket.account.agreements.filter(pk__in=wanted).order_by("pk"):
         task = tasks.get(agreement.pk)
+        waived = task is not None and task.state in (UnbindTask.State.WAIVED, UnbindTask.State.CANCELLED)
         yield Linked(
             name=letters.agreement_name(agreement),
-            ends=agreement.effect != "WARN" and (task is None or task.state != UnbindTask.State.WAIVED),
+            ends=agreement.effect != "WARN" and not (waived or (task is None and not ticket.is_open)),
             ended=task is not None and task.state in (UnbindTask.State.UNBOUND, UnbindTask.State.ABSENT),
         )
 
@@ -166,7 +183,8 @@ def _steps(ticket: ClosureTicket) -> Iterable[Step]:
             standing = DONE if code in ("CHECKED", "DECIDED", "SETTLED") else SKIPPED
         else:
             standing = SKIPPED if current is None and n > reached else AHEAD
-        yield Step(code=code, label=str(label), standing=standing, at=at)
+        words = label if ticket.is_customers_own else LENDERS_WORDS.get(code, label)
+        yield Step(code=code, label=str(words), standing=standing, at=at)
 
 
 # --- Sentences ----------------------------------------------------------------------------------------

@@ -91,6 +91,7 @@ WORKERS = {
     "closing": pgettext_lazy("job", "closing"),
     "ledger": _("ledger"),
     "notices": _("notices"),
+    "identity_codes": _("one-time codes"),
     "callbacks": _("callbacks"),
     "answer_dates": _("answer dates"),
     "reversal": pgettext_lazy("job", "reversals"),

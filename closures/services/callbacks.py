@@ -21,7 +21,7 @@ from closures.gateways.ledger import read_posting
 from closures.gateways.signing import CallbackEvent, Forged, verify_callback
 from closures.jobs import Job
 from closures.models import Notice, PartnerCallback
-from closures.services import later_money, notices, unbinding
+from closures.services import identity_codes, later_money, notices, unbinding
 
 logger = logging.getLogger(__name__)
 
@@ -110,8 +110,9 @@ def _effect(row: PartnerCallback, event: dict[str, object], *, now: datetime) ->
         again = unbinding.was_ended(partner=row.partner, agreement_no=str(event.get("agreement_no", "")))
         return (Outcome.ALARM, "SIGNED_AGAIN") if again else (Outcome.NO_EFFECT, "")
     if row.kind == RECEIPT and row.partner == "SMS":
-        ours = notices.hear_receipt(
-            key=str(event.get("key", "")), delivered=event.get("status") == "DELIVERED", now=now
+        key = str(event.get("key", ""))
+        ours = identity_codes.hear_receipt(key=key, now=now) or notices.hear_receipt(
+            key=key, delivered=event.get("status") == "DELIVERED", now=now
         )
         return (Outcome.APPLIED, "") if ours else (Outcome.ALARM, "NO_NOTICE")
     if row.kind == LATER_MONEY and row.partner == "LEDGER":

@@ -9,6 +9,7 @@ from closures.services import (
     closing,
     commands,
     cooling_off,
+    identity_codes,
     later_money,
     notices,
     reversal,
@@ -61,6 +62,11 @@ def command_ledger() -> int:
 @task(Job.DELIVER_NOTICES)
 def deliver_notices() -> int:
     return keep_going(Job.DELIVER_NOTICES, notices.deliver(clock=timezone.now))
+
+
+@task(Job.SEND_CODES)
+def send_codes() -> int:
+    return keep_going(Job.SEND_CODES, identity_codes.deliver(clock=timezone.now))
 
 
 @task(Job.APPLY_CALLBACKS)

@@ -113,6 +113,7 @@ SESSION_COOKIE_AGE = 8 * 3600  # seconds; absolute, ASVS 7.3.2
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "closures.api.status_pages.csrf_failure"
 STEP_UP_MAX_AGE = timedelta(minutes=5)  # a decision needs a sign-in younger than this
 STEP_UP_REQUIRED = True
 
@@ -269,6 +270,24 @@ POLICY_MINIMUM = timedelta(days=1)  # shortest closing-policy period production 
 # the simplified-Chinese one. Without it pages are HTML instead of PDF.
 CJK_FONT = env.str("CJK_FONT", default="/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
 CJK_FONT_NUMBER = env.int("CJK_FONT_NUMBER", default=2)
+# --- The customer's side: one-time codes and the status page ---------------------------------------
+
+IDENTITY_CODE_GOOD_FOR = timedelta(minutes=10)
+IDENTITY_CODE_TRIES = 5  # then the code is dead
+IDENTITY_CODE_PAUSE = timedelta(minutes=1)  # between two codes of one purpose
+IDENTITY_CODES_PER_HOUR = 5  # to one customer or phone number, all purposes together
+IDENTITY_CODES_PER_DAY = 10
+# Where customers reach us: the address that a notice's link begins with, without a slash at its end.
+PUBLIC_URL: str = env.str(
+    "PUBLIC_URL",
+    default=f"http://{env.str('WEB_HOST', default='127.0.0.1')}:{env.str('WEB_PORT', default='8000')}",
+)
+STATUS_LINK_KEY = env.str("STATUS_LINK_KEY", default="")  # signs links; older ones stay good in fallbacks
+STATUS_LINK_KEY_FALLBACKS = env.list("STATUS_LINK_KEY_FALLBACKS", default=[])
+STATUS_LINK_GOOD_FOR = timedelta(days=180)  # from the day it was written; the next notice has a newer one
+STATUS_DETAILS_OPEN_FOR = timedelta(minutes=15)  # after a verified code
+STATUS_GUESSES_PER_HOUR = 60  # links that do not exist, from one address
+STATUS_COOKIE_NAME = "status"
 
 LOGGING = {
     "version": 1,

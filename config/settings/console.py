@@ -82,6 +82,7 @@ NAVIGATION = [
                 "link": reverse_lazy("admin:complaint_figures"),
                 "permission": holds("closures.view_complaint"),
             },
+            listing("closures.identitycode", _("One-time codes"), "pin"),
         ],
     },
     {

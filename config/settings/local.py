@@ -18,6 +18,7 @@ def local_key(purpose: str) -> str:
 SECRET_KEY = env.str("SECRET_KEY", default=local_key("secret"))
 FIELD_KEYS = env.str("FIELD_KEYS", default=f"local:{local_key('field')}")
 INDEX_KEY = env.str("INDEX_KEY", default=local_key("index"))
+STATUS_LINK_KEY = env.str("STATUS_LINK_KEY", default=local_key("status"))
 STAFF_OTP_REQUIRED = env.bool("STAFF_OTP_REQUIRED", default=False)
 STEP_UP_REQUIRED = env.bool("STEP_UP_REQUIRED", default=False)
 POLICY_MINIMUM = timedelta(0)  # noqa: F405 - the demo's closing policies say seconds

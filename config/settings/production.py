@@ -9,6 +9,7 @@ SECRET_KEY = env.str("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 FIELD_KEYS = env.str("FIELD_KEYS")
 INDEX_KEY = env.str("INDEX_KEY")
+STATUS_LINK_KEY = env.str("STATUS_LINK_KEY")
 STAFF_OTP_REQUIRED = env.bool("STAFF_OTP_REQUIRED", default=True)
 PARTNER_PRIVATE_ADDRESSES_ALLOWED = False
 
@@ -21,6 +22,7 @@ SESSION_COOKIE_SECURE = True
 SESSION_COOKIE_NAME = "__Host-session"
 CSRF_COOKIE_SECURE = True
 CSRF_COOKIE_NAME = "__Host-csrf"
+STATUS_COOKIE_NAME = "__Host-status"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

@@ -12,11 +12,12 @@ from django.test import Client
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from accounts.actors import SHIPPED
+from accounts.actors import SHIPPED, Actor
 from accounts.models import IdentityReveal, RefusedAction, User
 from accounts.roles import Role
 from accounts.services import relationships
 from closures.models import ClosureTicket, InvariantCheck, PartnerCallback, Sweep
+from closures.services import identity_codes
 from tests import factories
 from tests.admin import scenes
 
@@ -48,6 +49,8 @@ def world(db: None) -> dict[str, Any]:
     scenes.dead(ticket.tasks.get())
     scenes.dead_command(ticket)
     scenes.held(ticket, kind="JUDICIAL", by=lead)
+    customer = Actor.customer(account.customer)
+    identity_codes.issue(ticket_id=ticket.pk, purpose="STATUS_DETAILS", actor=customer, now=now)
     owing = scenes.an_account("JIEBEI", principal="800.00")
     scenes.examined(scenes.a_request(owing, by=agent))
     relationships.begin(

@@ -37,6 +37,8 @@ def fit() -> dict[str, Any]:
         "SECRET_KEY": "x" * 50,
         "FIELD_KEYS": f"k2:{key(2)},k1:{key(1)}",
         "INDEX_KEY": key(3),
+        "STATUS_LINK_KEY": "l" * 50,
+        "PUBLIC_URL": "https://status.example",
         "STAFF_OTP_REQUIRED": True,
         "STEP_UP_REQUIRED": True,
         "LOCAL_PARTNER_SECRET": LOCAL_SECRET,
@@ -83,6 +85,13 @@ def test_settings_that_are_fit_start() -> None:
         ("config.E003", {"FIELD_KEYS": f"k1:{key(1)[:20]}"}),
         ("config.E003", {"FIELD_KEYS": key(1)}),
         ("config.E004", {"INDEX_KEY": ""}),
+        ("config.E020", {"STATUS_LINK_KEY": ""}),
+        ("config.E020", {"STATUS_LINK_KEY": "short"}),
+        ("config.E020", {"STATUS_LINK_KEY": "x" * 50}),  # SECRET_KEY
+        ("config.E020", {"STATUS_LINK_KEY": local.local_key("status")}),
+        ("config.E020", {"STATUS_LINK_KEY_FALLBACKS": [local.local_key("status")]}),
+        ("config.E020", {"PUBLIC_URL": ""}),
+        ("config.E020", {"PUBLIC_URL": "http://status.example"}),
         ("config.E004", {"INDEX_KEY": local.local_key("index")}),
         ("config.E004", {"INDEX_KEY": "not base64!"}),
         ("config.E004", {"INDEX_KEY": key(2)}),
@@ -128,7 +137,8 @@ def test_everything_that_is_wrong_is_named_at_once_and_no_secret_is() -> None:
 
 
 def test_every_key_of_the_local_settings_is_known_here() -> None:
-    assert {local.local_key(purpose) for purpose in ("secret", "field", "index")} == checks.LOCAL_KEYS
+    purposes = ("secret", "field", "index", "status")
+    assert {local.local_key(purpose) for purpose in purposes} == checks.LOCAL_KEYS
 
 
 def test_the_local_settings_would_not_start_in_production() -> None:
@@ -175,6 +185,8 @@ PRODUCTION = {
     "SECRET_KEY": "p" * 50,
     "FIELD_KEYS": f"k1:{key(1)}",
     "INDEX_KEY": key(3),
+    "STATUS_LINK_KEY": "l" * 50,
+    "PUBLIC_URL": "https://status.example",
     "DEBUG": "0",
     "STAFF_OTP_REQUIRED": "1",
     "STEP_UP_REQUIRED": "1",

@@ -35,6 +35,7 @@ from closures.models import (
     DestructionItem,
     DestructionList,
     Hold,
+    IdentityCode,
     LedgerCommand,
     Notice,
     NoticeTemplate,
@@ -153,6 +154,7 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
     )
     rows = {"ticket": a_ticket, "task": a_task, "notice": a_notice, "command": a_command}
     rows |= {"deletion": a_deletion, "destruction": a_destruction, "item": an_item, "bureau": a_report}
+    rows = {"ticket": a_ticket, "task": a_task, "notice": a_notice, "command": a_command, "code": a_code}
     for name, row in rows.items():
         for state in ("DELETED", "", "pending"):
             yield f"{name}_state_is_legal", lambda r=row, s=state: change(r(), state=s)
@@ -185,6 +187,11 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
             "ticket_adverse_waits_for_the_notice",
             lambda t=told: change(a_ticket(), reason="RISK_CONTROL", unbinding_started_at=NOW, **t),
         )
+    yield "code_no_more_tries_than_allowed", lambda: change(a_code(), tries=6)
+    yield "code_verified_took_a_try", lambda: change(a_code(), state="VERIFIED", ended_at=NOW)
+    yield "code_verified_took_a_try", lambda: change(a_code(), state="VERIFIED", tries=1)
+    for state in ("PENDING", "SENDING", "UNKNOWN", "SENT"):
+        yield "code_one_live_per_purpose", lambda s=state: twin(a_code(state=s), key="TWIN", state="SENT")
     yield "callback_once", lambda: twin(a_callback())
     yield from breaches_after_closing()
     yield "deletion_one_waiting_per_customer", lambda: twin(a_deletion(), number="TWIN")
@@ -488,6 +495,15 @@ def a_hold() -> Hold:
     return save_as(row, actor=SHIPPED, reason="test")
 
 
+def a_code(**fields: Any) -> IdentityCode:
+    ticket = a_ticket()
+    row = IdentityCode(
+        ticket=ticket, customer=ticket.account.customer, purpose="WITHDRAW", identity_version=1,
+        key=f"i{next(counter)}", state_since=NOW, issued_at=NOW, expires_at=LATER, tries_allowed=5, **fields,
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
 def a_command() -> LedgerCommand:
     row = LedgerCommand(account=an_account(), verb="FREEZE", key=f"c{next(counter)}", state_since=NOW)
     return save_as(row, actor=SHIPPED, reason="test")
@@ -570,4 +586,6 @@ def test_what_is_legal_is_not_refused() -> None:
     change(a_granted_reversal(), state="DONE")
     change(an_item(), state="PAID_OUT", paid_by=one, command=a_command())
     change(an_item(direction="BY_CUSTOMER"), state="WRITTEN_OFF", written_off_by=one, write_off_asked_by=two)
+    ended = a_code(state="USED_UP", tries=5)
+    twin(ended, key="NEXT", state="PENDING")
     assert Customer.objects.exists()

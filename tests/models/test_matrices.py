@@ -38,6 +38,7 @@ from closures.models import (
     DestructionItem,
     DestructionList,
     Hold,
+    IdentityCode,
     LedgerCommand,
     Notice,
     NoticeTemplate,
@@ -144,6 +145,17 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
         "REJECTED": "CORRECTED",
         "CORRECTED": "",
     },
+    IdentityCode: {
+        "PENDING": "SENDING VERIFIED USED_UP LAPSED CANCELLED",
+        "SENDING": "SENT UNKNOWN PENDING FAILED VERIFIED USED_UP LAPSED CANCELLED",
+        "UNKNOWN": "SENT PENDING VERIFIED USED_UP LAPSED CANCELLED",
+        "SENT": "VERIFIED USED_UP LAPSED CANCELLED",
+        "VERIFIED": "",
+        "USED_UP": "",
+        "LAPSED": "",
+        "FAILED": "",
+        "CANCELLED": "",
+    },
     User: {
         "INVITED": "ACTIVE LEFT",
         "ACTIVE": "SUSPENDED LEFT",
@@ -243,6 +255,10 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
     },
     DestructionItem: {"erase": MACHINE, "skip": MACHINE, "take_off": REVIEWERS, "call_off": ANYBODY},
     BureauReport: dict.fromkeys(("submit", "accept", "reject", "correct"), REVIEWERS),
+    IdentityCode: {
+        **dict.fromkeys(("send", "mark_sent", "lose_sight", "put_back", "fail", "lapse"), MACHINE),
+        **dict.fromkeys(("verify", "use_up", "cancel"), ANYBODY),
+    },
     User: dict.fromkeys(("activate", "suspend", "reinstate", "leave"), frozenset({Role.ADMINISTRATOR})),
     Customer: {"restrict": ANYBODY, "resume": ANYBODY, "erase": MACHINE},
     CreditProduct: dict.fromkeys(("offer", "suspend", "resume", "withdraw"), frozenset({Role.LEAD})),
@@ -443,6 +459,24 @@ def a_report() -> BureauReport:
     return save_as(row, actor=SHIPPED, reason="test")
 
 
+def a_code() -> IdentityCode:
+    ticket = a_ticket()
+    row = IdentityCode(
+        ticket=ticket,
+        customer=ticket.account.customer,
+        purpose="PROVE_REQUEST",
+        identity_version=1,
+        key=f"k{next(counter)}",
+        state_since=NOW,
+        issued_at=NOW,
+        expires_at=NOW,
+        ended_at=NOW,
+        tries=1,
+        tries_allowed=5,
+    )
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
 def a_regulation() -> Regulation:
     row = Regulation(
         code="TEST", value="1", unit="years", source="x", certainty="OURS", valid_from=date(2026, 1, 1),
@@ -491,6 +525,7 @@ ROWS: dict[type[models.Model], Callable[[], Any]] = {
     DestructionList: a_destruction,
     DestructionItem: a_destruction_item,
     BureauReport: a_report,
+    IdentityCode: a_code,
     User: a_user,
     Customer: a_customer,
     CreditProduct: lambda: CreditProduct.objects.get(code="HUABEI"),

@@ -18,7 +18,7 @@ from closures.models import Blocker, ClosureTicket, Hold, NoticeTemplate, Unbind
 from closures.models.notices import NoticeChannel, NoticeKind
 from closures.models.numbers import new_number
 from closures.models.tickets import Reason
-from closures.selectors import letters
+from closures.selectors import letters, status_links
 from closures.services.notices import ASKS_MONEY
 from tests.factories import an_account, an_agreement
 
@@ -28,8 +28,9 @@ HASH = "ab12" * 16
 LANGUAGES = ("zh-hans", "en")
 OWN = (NoticeKind.RECEIVED, NoticeKind.BLOCKERS_FOUND, NoticeKind.REFUSED, NoticeKind.WITHDRAWN)
 ADVERSE = (Reason.RISK_CONTROL, Reason.POLICY)
-# Complaints have values of their own: tests/selectors/test_complaint_letters.py.
-OF_A_TICKET = tuple(kind for kind in NoticeKind if not kind.startswith("COMPLAINT_"))
+# Kinds that are about something else than a ticket have values, and tests, of their own.
+ELSEWHERE = ("COMPLAINT_", "DATA_RETENTION_")
+OF_A_TICKET = tuple(kind for kind in NoticeKind if not kind.startswith(ELSEWHERE))
 # What notices.queue is given with each kind.
 GIVEN = {
     "REVERSED": {
@@ -42,11 +43,7 @@ GIVEN = {
     NoticeKind.NOTICE_OF_CLOSING: {"not_before": "2026-12-23 10:00", "lead_days": "30"},
 }
 EVERY_TEXT = tuple(itertools.product(OF_A_TICKET, NoticeChannel, LANGUAGES))
-# Kinds that are about something else than a ticket have tests of their own.
-ELSEWHERE = {NoticeKind.DATA_RETENTION_ANSWER}
-KINDS = tuple(kind for kind in NoticeKind if kind not in ELSEWHERE)
-EVERY_TEXT = tuple(itertools.product(KINDS, NoticeChannel, LANGUAGES))
-PIECE, PIECES = 67, 2  # characters of one part of a long SMS, and how many we pay for (FACTS §4)
+PIECE, PIECES = 67, 3  # characters of one part of a long SMS (FACTS §4); the third is the link's
 MARKETING = re.compile(
     r"优惠|红包|免息|立减|抽奖|限时|点击领取|提额|推荐您|discount|offer|exclusive|limited time|gift", re.I
 )
@@ -121,8 +118,7 @@ def test_every_text_is_whole_for_every_reason_rich_or_bare(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", OF_A_TICKET)
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_sms_begins_with_its_signature_and_fits_two_pieces(
+def test_an_sms_begins_with_its_signature_and_fits_three_pieces(
     kind: str, language: str, now: datetime
 ) -> None:
     for reason, product in itertools.product(Reason, ("HUABEI", "WANGSHANGDAI", "BAITIAO")):
@@ -132,6 +128,23 @@ def test_an_sms_begins_with_its_signature_and_fits_two_pieces(
         assert "\n" not in body
         assert len(body) <= PIECE * PIECES, f"{len(body)}: {body}"
         assert ticket.number in body
+
+
+# Kinds that are about a ticket: each leads to its status page, on every channel.
+ABOUT_A_TICKET = (
+    NoticeKind.RECEIVED, NoticeKind.BLOCKERS_FOUND, NoticeKind.REFUSED, NoticeKind.NOTICE_OF_CLOSING,
+    NoticeKind.COOLING_OFF_STARTED, NoticeKind.WITHDRAWN, NoticeKind.UNBINDING_DELAYED, NoticeKind.CLOSED,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel", "language"), list(itertools.product(ABOUT_A_TICKET, NoticeChannel, LANGUAGES))
+)
+def test_every_text_about_a_ticket_holds_the_link_to_its_page(
+    kind: str, channel: str, language: str, now: datetime
+) -> None:
+    ticket = a_ticket(now)
+    assert letter(ticket, kind, channel, language, now).body.count(status_links.url(ticket, now=now)) == 1
 
 
 def test_no_text_advertises_anything() -> None:
@@ -223,7 +236,6 @@ def test_a_cured_blocker_and_one_that_only_settles_are_no_obstacles(now: datetim
 
 
 @pytest.mark.parametrize("kind", OF_A_TICKET)
-@pytest.mark.parametrize("kind", KINDS)
 def test_values_hold_no_ground_no_full_number_and_can_be_kept_as_json(kind: str, now: datetime) -> None:
     ticket = a_full_case(now, reason=Reason.RISK_CONTROL)
     ticket.ground = "内部备注：客户情绪激动"
