@@ -53,7 +53,9 @@ CASE_MODELS = (
     "closures.unbindattempt",
     "closures.ledgercommand",
     "closures.notice",
+    "closures.apprequest",
 )
+API_MODELS = ("closures.apiclient", "closures.apicall", "closures.webhook")
 MACHINE_MODELS = (
     "closures.unbindtask",
     "closures.unbindattempt",
@@ -74,16 +76,18 @@ VIEWS: dict[Role, tuple[str, ...]] = {
     + ("closures.noticetemplate", "closures.invariantcheck", "accounts.refusedaction"),
     Role.RISK: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS,
     Role.OPERATOR: MACHINE_MODELS
+    + API_MODELS
     + ("accounts.creditproduct", "accounts.workcalendarday", "closures.noticetemplate"),
     Role.AUDITOR: CUSTOMER_MODELS
     + PRODUCT_MODELS
     + ACCOUNT_MODELS
     + CASE_MODELS
     + MACHINE_MODELS
+    + API_MODELS
     + STAFF_MODELS
     + ("closures.noticetemplate",),
     Role.ADMINISTRATOR: ("accounts.user", "accounts.workcalendarday"),
-    Role.SECURITY: STAFF_MODELS,
+    Role.SECURITY: STAFF_MODELS + ("closures.apiclient",),
 }
 
 RIGHTS: dict[Role, tuple[str, ...]] = {
@@ -131,8 +135,9 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.give_evidence",
         "closures.confirm_evidence",
         "closures.run_sweep",
+        "closures.revive_webhook",
     ),
     Role.AUDITOR: ("closures.see_silent_holds",),
     Role.ADMINISTRATOR: ("accounts.manage_staff", "accounts.edit_calendar"),
-    Role.SECURITY: ("accounts.manage_roles",),
+    Role.SECURITY: ("accounts.manage_roles", "closures.manage_api_clients"),
 }

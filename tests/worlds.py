@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
+from django.core.wsgi import get_wsgi_application
 from django.utils import timezone
 
 from closures.demo import people
@@ -21,6 +23,7 @@ from closures.services import (
     notices,
     settling,
     unbinding,
+    webhooks,
 )
 
 REACHES = (
@@ -31,8 +34,15 @@ REACHES = (
     notices.deliver,
     closing.run,
     callbacks.apply,
+    webhooks.send,
 )
-SWEEPS = (assessment.wake_changed, cooling_off.end_periods, unbinding.start, unbinding.finish)
+SWEEPS = (
+    assessment.wake_changed,
+    cooling_off.end_periods,
+    unbinding.start,
+    unbinding.finish,
+    webhooks.derive,
+)
 
 
 def work(clock: Callable[[], datetime] = timezone.now) -> None:
@@ -41,6 +51,11 @@ def work(clock: Callable[[], datetime] = timezone.now) -> None:
         sweep(now=clock())
     for reach in REACHES:
         reach(clock=clock)
+
+
+def here() -> httpx.WSGITransport:
+    """The whole web application, right here, as an app reaches it over HTTP."""
+    return httpx.WSGITransport(app=get_wsgi_application(), raise_app_exceptions=True)
 
 
 @pytest.fixture
@@ -59,7 +74,7 @@ def pace(settings: Any) -> None:
 def world(db: None, pace: None, simulated: SimulatorControl) -> Iterator[World]:
     people.hire(now=timezone.now())
     quicken(now=timezone.now())
-    yield World(simulated, work=work, patience=30)
+    yield World(simulated, work=work, patience=30, web=here())
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 from django.core.management import call_command
 from django.utils import timezone
 from django.utils.timezone import localtime
@@ -41,12 +42,21 @@ class StoryStuck(AssertionError):
 
 class World:
     def __init__(
-        self, simulator: SimulatorControl, *, work: Callable[[], None] | None = None, patience: float = 60.0
+        self,
+        simulator: SimulatorControl,
+        *,
+        work: Callable[[], None] | None = None,
+        patience: float = 60.0,
+        web: httpx.BaseTransport | str = "",
     ) -> None:
-        """`work` runs every job once, here; None means that workers run elsewhere. `patience` in seconds."""
+        """`work` runs every job once, here; None means that workers run elsewhere. `patience` in seconds.
+
+        `web` is where the API is reached: the address of a web process, or a transport to one right here.
+        """
         self.simulator = simulator
         self._work = work
         self._patience = patience
+        self.web = web
         self._tag = "S" + secrets.token_hex(3).upper()
         self._serial = 0
 

@@ -1,5 +1,6 @@
 """Every model of the app, importable as `closures.models.X`."""
 
+from closures.models.api import ApiCall, ApiClient, AppRequest, Webhook
 from closures.models.blockers import Blocker
 from closures.models.callbacks import PartnerCallback
 from closures.models.holds import Hold
@@ -10,6 +11,9 @@ from closures.models.tickets import ClosureTicket
 from closures.models.unbinding import UnbindAttempt, UnbindTask
 
 __all__ = [
+    "ApiCall",
+    "ApiClient",
+    "AppRequest",
     "Blocker",
     "ClosureTicket",
     "Hold",
@@ -22,4 +26,5 @@ __all__ = [
     "Sweep",
     "UnbindAttempt",
     "UnbindTask",
+    "Webhook",
 ]

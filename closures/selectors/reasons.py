@@ -47,6 +47,7 @@ PHRASES = (
     gettext_noop("the notice of closing arrived"),
     gettext_noop("the partner has no API"),
     gettext_noop("the period is over"),
+    gettext_noop("the ticket moved"),
     gettext_noop("the ticket moved on"),
     gettext_noop("the ticket was cancelled"),
     gettext_noop("time is over"),
@@ -94,6 +95,12 @@ CODES: dict[str, Any] = {
     "NO_ARRIVAL_TO_PROVE": _("sent; its arrival need not be proved"),
     "NO_ADDRESS": _("no address is known"),
     "IDENTITY_NOT_PROVED": _("identity not proved"),
+    # why an app has not taken an event
+    "CLIENT_DISABLED": _("the client is disabled or has no address"),
+    "HTTP_410": _("the receiver wants no more events"),
+    "NOT_ALLOWED": _("the address is not on the allow-list"),
+    "NOT_HTTPS": _("the address is not https"),
+    "NOT_A_URL": _("the address is no address"),
     # what became of a callback
     "NO_TASK": _("it ended an agreement that we have no task for"),
     "SIGNED_AGAIN": _("signed again after we had ended it"),

@@ -70,6 +70,7 @@ WORKERS = {
     "ledger": _("ledger"),
     "notices": _("notices"),
     "callbacks": _("callbacks"),
+    "webhooks": _("webhooks"),
 }
 
 

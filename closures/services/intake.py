@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
@@ -18,7 +19,7 @@ from accounts.tracking import NotPermitted, move, save_as
 from closures import jobs
 from closures.errors import ClosureError
 from closures.jobs import Job
-from closures.models import ClosureTicket
+from closures.models import AppRequest, ClosureTicket
 from closures.models.notices import NoticeKind
 from closures.models.numbers import new_number
 from closures.models.tickets import Reason
@@ -64,9 +65,25 @@ class CalendarIncomplete(ClosureError):
     template = _("The work calendar does not know {day}. Have the calendar loaded; no due date is guessed.")
 
 
+class AssertionStale(ClosureError):
+    code = "assertion_stale"
+    template = _(
+        "The identity was asserted at {moment}; it must be proved within the last {minutes} minutes."
+    )
+
+
 class NotTheirAccount(ClosureError):
     code = "not_their_account"
     template = _("This request belongs to another customer.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asserted:
+    """What an app of the institution says about who asks: how it was proved, and when."""
+
+    client_id: int
+    assertion: AppRequest.Assertion
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +111,14 @@ def request_closure(
     identity_level: ClosureTicket.IdentityLevel = ClosureTicket.IdentityLevel.NONE,
     accepted_disclosure: str = "",
     idempotency_key: str | None = None,
+    asserted: Asserted | None = None,
 ) -> Received:
     """One open ticket exists for the account, SUBMITTED, with its answer date and the policy pinned.
 
     Safe to repeat with the same `idempotency_key`: the first answer again. Of many requests at once for an
     account exactly one is accepted. `accepted_disclosure` is the version the customer saw and accepted,
-    needed where the customer asks; `ground` is needed where the lender does.
+    needed where the customer asks; `ground` is needed where the lender does. `asserted` comes from an app and
+    says the identity's level itself: what is weaker than two factors proves nothing, and the ticket waits.
 
     Raises: NotPermitted and every refusal above.
     Source: SPEC §3; App 违法违规收集使用个人信息行为认定方法 六(三) for the answer date.
@@ -112,6 +131,8 @@ def request_closure(
     own, ground = reason == Reason.CUSTOMER_REQUEST, ground.strip()
     _check_account(account)
     _check_ground(own, ground)
+    if asserted:
+        identity_level = _level(asserted, now=now)
     ticket = ClosureTicket(
         number=new_number(now),
         account=account,
@@ -129,6 +150,14 @@ def request_closure(
         **(_promised(account, accepted=accepted_disclosure, now=now) if own else {}),
     )
     _keep(ticket, actor=actor, reason=ground or str(reason), now=now)
+    if asserted:
+        AppRequest.objects.create(
+            ticket=ticket,
+            client_id=asserted.client_id,
+            assertion=asserted.assertion,
+            asserted_at=asserted.at,
+            received_at=now,
+        )
     if own:
         notices.queue(ticket=ticket, kind=NoticeKind.RECEIVED, actor=actor, now=now)
     jobs.enqueue(Job.ASSESS)
@@ -222,6 +251,17 @@ def _keep(ticket: ClosureTicket, *, actor: Actor, reason: str, now: datetime) ->
 def _check_ground(own: bool, ground: str) -> None:
     if not own and not ground:
         raise GroundMissing
+
+
+def _level(asserted: Asserted, *, now: datetime) -> ClosureTicket.IdentityLevel:
+    """How well the person is known by what the app says. Raises AssertionStale."""
+    age = now - asserted.at
+    if not -settings.ASSERTION_SKEW <= age <= settings.ASSERTION_AGE:
+        minutes = int(settings.ASSERTION_AGE.total_seconds() // 60)
+        raise AssertionStale(moment=asserted.at.isoformat(), minutes=minutes)
+    if asserted.assertion in AppRequest.STRONG:
+        return ClosureTicket.IdentityLevel.ASSERTED
+    return ClosureTicket.IdentityLevel.NONE
 
 
 def _earlier(key: str, digest: str) -> ClosureTicket | None:

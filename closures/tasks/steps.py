@@ -12,6 +12,7 @@ from closures.services import (
     notices,
     settling,
     unbinding,
+    webhooks,
 )
 from closures.tasks.running import keep_going, task
 
@@ -64,3 +65,13 @@ def deliver_notices() -> int:
 @task(Job.APPLY_CALLBACKS)
 def apply_callbacks() -> int:
     return keep_going(Job.APPLY_CALLBACKS, callbacks.apply(clock=timezone.now))
+
+
+@task(Job.DERIVE_WEBHOOKS)
+def derive_webhooks() -> int:
+    return keep_going(Job.DERIVE_WEBHOOKS, webhooks.derive(now=timezone.now()))
+
+
+@task(Job.SEND_WEBHOOKS)
+def send_webhooks() -> int:
+    return keep_going(Job.SEND_WEBHOOKS, webhooks.send(clock=timezone.now))

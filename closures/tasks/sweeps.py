@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from closures.jobs import Job, wake
 from closures.models import Sweep
-from closures.services import assessment, invariants, restrictions, unbinding
-from closures.tasks.running import task
+from closures.services import api_calls, assessment, invariants, restrictions, unbinding
+from closures.tasks.running import keep_going, task
 
 
 @task(Job.TICK)
@@ -48,3 +48,8 @@ def expire_restrictions() -> int:
 @task(Job.CHECK_INVARIANTS)
 def check_invariants() -> int:
     return invariants.check(now=timezone.now())
+
+
+@task(Job.FORGET_API_CALLS)
+def forget_api_calls() -> int:
+    return keep_going(Job.FORGET_API_CALLS, api_calls.forget(now=timezone.now()))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from closures.demo.stories import STORIES, Story
+from closures.demo.programme import STORIES
+from closures.demo.stories import Story
 from closures.demo.world import World
 
 
