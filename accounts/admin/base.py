@@ -72,6 +72,7 @@ COLOURS: dict[str, str] = {
     "CONFIRMING": "info",
     "SENT": "info",
     "WAITING": "info",
+    "IN_FLIGHT": "info",
     "INVITED": "info",
     "DRAFT": "",
     # as it should be
@@ -90,6 +91,7 @@ COLOURS: dict[str, str] = {
     "LOCKED": "warning",
     "FROZEN": "warning",
     "SUSPENDED": "warning",
+    "DISABLED": "warning",
     "RESTRICTED": "warning",
     # over
     "REJECTED": "danger",

@@ -2,6 +2,7 @@
 
 from closures.admin import (  # noqa: F401
     accounts,
+    api,
     commands,
     holds,
     home,

@@ -25,6 +25,7 @@ from closures.models import (
     PartnerCallback,
     Sweep,
     UnbindTask,
+    Webhook,
 )
 from closures.models.notices import NoticeChannel
 from closures.models.tickets import Reason
@@ -145,6 +146,11 @@ def dead_commands(user: Any, now: datetime) -> QuerySet[LedgerCommand]:
     return dead.select_related("account", "ticket").order_by("state_since", "pk")
 
 
+def dead_webhooks(user: Any, now: datetime) -> QuerySet[Webhook]:
+    dead = Webhook.objects.filter(state=Webhook.State.DEAD)
+    return dead.select_related("client", "ticket").order_by("state_since", "pk")
+
+
 def alarms(user: Any, now: datetime) -> QuerySet[PartnerCallback]:
     return PartnerCallback.objects.filter(outcome=PartnerCallback.Outcome.ALARM).order_by("-pk")
 
@@ -246,6 +252,12 @@ KINDS = (
         rights=(REVIVE,),
         query=dead_commands,
         filters={"state__exact": LedgerCommand.State.DEAD},
+    ),
+    Kind(
+        code="DEAD_WEBHOOKS",
+        rights=("closures.revive_webhook",),
+        query=dead_webhooks,
+        filters={"state__exact": Webhook.State.DEAD},
     ),
     Kind(
         code="ALARMS",

@@ -127,10 +127,10 @@ def begin(*, call: ApiCall, key: str, digest: str, now: datetime) -> Answer | No
         return Answer(status=first.status or 500, body=kept, code=first.code)
     if first.lock_until and first.lock_until > now:
         raise InFlight
-    dead = ApiCall.objects.filter(
+    freed = ApiCall.objects.filter(
         pk=first.pk, state=ApiCall.State.IN_FLIGHT, idempotency_key=key, lock_until=first.lock_until
-    )
-    if dead.update(idempotency_key=None) and _take(call, key=key, digest=digest, lock_until=lock_until):
+    ).update(idempotency_key=None)
+    if freed and _take(call, key=key, digest=digest, lock_until=lock_until):
         return None
     raise InFlight
 
@@ -142,15 +142,15 @@ def finish(*, call: ApiCall, answer: Answer, keyed: bool, replayed: bool) -> Non
     """
     broke = answer.status >= 500
     kept = pii.seal(answer.body, **sealed_subject(call)) if keyed and not broke else ""
-    rows = ApiCall.objects.filter(pk=call.pk)
-    rows.update(
+    if keyed and broke:
+        ApiCall.objects.filter(pk=call.pk).update(idempotency_key=None)
+    ApiCall.objects.filter(pk=call.pk).update(
         state=ApiCall.State.DONE,
         status=answer.status,
         code=answer.code[:60],
         operation=call.operation,
         replayed=replayed,
         response_sealed=kept,
-        **({"idempotency_key": None} if keyed and broke else {}),
     )
 
 

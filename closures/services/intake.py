@@ -85,6 +85,16 @@ class Asserted:
     assertion: AppRequest.Assertion
     at: datetime
 
+    def keep(self, ticket: ClosureTicket, *, now: datetime) -> None:
+        """It is on record with the ticket, and the app will hear of the ticket's moves."""
+        AppRequest.objects.create(
+            ticket=ticket,
+            client_id=self.client_id,
+            assertion=self.assertion,
+            asserted_at=self.at,
+            received_at=now,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Received:
@@ -117,8 +127,8 @@ def request_closure(
 
     Safe to repeat with the same `idempotency_key`: the first answer again. Of many requests at once for an
     account exactly one is accepted. `accepted_disclosure` is the version the customer saw and accepted,
-    needed where the customer asks; `ground` is needed where the lender does. `asserted` comes from an app and
-    says the identity's level itself: what is weaker than two factors proves nothing, and the ticket waits.
+    needed where the customer asks; `ground` is needed where the lender does. `asserted` is an app's word and
+    gives the identity's level: one factor proves nothing, and the ticket waits.
 
     Raises: NotPermitted and every refusal above.
     Source: SPEC §3; App 违法违规收集使用个人信息行为认定方法 六(三) for the answer date.
@@ -131,8 +141,6 @@ def request_closure(
     own, ground = reason == Reason.CUSTOMER_REQUEST, ground.strip()
     _check_account(account)
     _check_ground(own, ground)
-    if asserted:
-        identity_level = _level(asserted, now=now)
     ticket = ClosureTicket(
         number=new_number(now),
         account=account,
@@ -144,20 +152,14 @@ def request_closure(
         requested_by=actor.user,
         idempotency_key=idempotency_key or None,
         request_digest=digest,
-        identity_level=identity_level if own else ClosureTicket.IdentityLevel.NOT_NEEDED,
+        identity_level=_level(own, identity_level, asserted, now=now),
         policy=policy_of(account.product),
         due_at=now,
         **(_promised(account, accepted=accepted_disclosure, now=now) if own else {}),
     )
     _keep(ticket, actor=actor, reason=ground or str(reason), now=now)
     if asserted:
-        AppRequest.objects.create(
-            ticket=ticket,
-            client_id=asserted.client_id,
-            assertion=asserted.assertion,
-            asserted_at=asserted.at,
-            received_at=now,
-        )
+        asserted.keep(ticket, now=now)
     if own:
         notices.queue(ticket=ticket, kind=NoticeKind.RECEIVED, actor=actor, now=now)
     jobs.enqueue(Job.ASSESS)
@@ -253,8 +255,17 @@ def _check_ground(own: bool, ground: str) -> None:
         raise GroundMissing
 
 
-def _level(asserted: Asserted, *, now: datetime) -> ClosureTicket.IdentityLevel:
-    """How well the person is known by what the app says. Raises AssertionStale."""
+def _level(
+    own: bool, given: ClosureTicket.IdentityLevel, asserted: Asserted | None, *, now: datetime
+) -> ClosureTicket.IdentityLevel:
+    """How well the person is known, by whoever took the request or by what the app says.
+
+    Raises AssertionStale.
+    """
+    if not own:
+        return ClosureTicket.IdentityLevel.NOT_NEEDED
+    if asserted is None:
+        return given
     age = now - asserted.at
     if not -settings.ASSERTION_SKEW <= age <= settings.ASSERTION_AGE:
         minutes = int(settings.ASSERTION_AGE.total_seconds() // 60)

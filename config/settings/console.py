@@ -58,6 +58,7 @@ NAVIGATION = [
             listing("closures.blocker", _("Blockers"), "block"),
             listing("closures.hold", _("Holds"), "front_hand"),
             listing("closures.notice", _("Notices"), "mail"),
+            listing("closures.apprequest", _("Requests by apps"), "phone_iphone"),
         ],
     },
     {
@@ -91,6 +92,9 @@ NAVIGATION = [
             listing("closures.unbindattempt", _("Attempts"), "sync_alt"),
             listing("closures.ledgercommand", _("Ledger commands"), "terminal"),
             listing("closures.partnercallback", _("Partner callbacks"), "call_received"),
+            listing("closures.apiclient", _("API clients"), "key"),
+            listing("closures.apicall", _("API calls"), "api"),
+            listing("closures.webhook", _("Webhooks"), "webhook"),
             listing("closures.sweep", _("Sweeps"), "autorenew"),
             listing("closures.invariantcheck", _("Invariant checks"), "verified"),
         ],

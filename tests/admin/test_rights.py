@@ -81,6 +81,7 @@ OTHERS: dict[str, Callable[[Role], set[int]]] = {
     "intake_customer": lambda role: {302} if role == Role.AGENT else {403},
     "intake_account": lambda role: {302} if role == Role.AGENT else {403},
     "staff_invite": lambda role: {200} if role == Role.ADMINISTRATOR else {403},
+    "api_client_new": lambda role: {200} if role == Role.SECURITY else {403},
     "calendar_load": lambda role: {200} if role in (Role.ADMINISTRATOR, Role.LEAD) else {403},
 }
 

@@ -15,7 +15,7 @@ from django.db import connection, models
 from accounts import pii
 from accounts.errors import Refusal
 from accounts.models import CustomerIdentity
-from closures.models import NoticeBody, PartnerCallback, UnbindAttempt
+from closures.models import ApiCall, ApiClient, NoticeBody, PartnerCallback, UnbindAttempt
 from closures.services import holds, intake, review
 from tests.factories import a_person
 from tests.stage import Stage
@@ -27,7 +27,7 @@ CANARY = {
     "email": "canary.bird@example.com",
     "birth_date": "1988-11-22",
 }
-SEALED = {CustomerIdentity, NoticeBody, PartnerCallback, UnbindAttempt}
+SEALED = {ApiCall, ApiClient, CustomerIdentity, NoticeBody, PartnerCallback, UnbindAttempt}
 TRACES = (*CANARY.values(), "19881122", "canary.bird", "金丝雀")
 ALIPAY = ("ALIPAY", "PASSWORD_FREE", False)
 

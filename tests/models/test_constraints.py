@@ -23,6 +23,8 @@ from accounts.models import (
 )
 from accounts.tracking import save_as
 from closures.models import (
+    ApiCall,
+    ApiClient,
     ClosureTicket,
     Hold,
     LedgerCommand,
@@ -31,6 +33,7 @@ from closures.models import (
     PartnerCallback,
     UnbindAttempt,
     UnbindTask,
+    Webhook,
 )
 from tests.factories import a_customer, a_person, a_user, an_account, an_agreement, counter
 
@@ -139,7 +142,14 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
         "regulation_one_in_force_per_day",
         lambda: twin(a_regulation(state="IN_FORCE", approved_by=a_user())),
     )
-    rows = {"ticket": a_ticket, "task": a_task, "notice": a_notice, "command": a_command}
+    rows = {
+        "ticket": a_ticket,
+        "task": a_task,
+        "notice": a_notice,
+        "command": a_command,
+        "client": a_client,
+        "webhook": a_webhook,
+    }
     for name, row in rows.items():
         for state in ("DELETED", "", "pending"):
             yield f"{name}_state_is_legal", lambda r=row, s=state: change(r(), state=s)
@@ -172,6 +182,10 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
             "ticket_adverse_waits_for_the_notice",
             lambda t=told: change(a_ticket(), reason="RISK_CONTROL", unbinding_started_at=NOW, **t),
         )
+    yield "client_old_secret_has_an_end", lambda: change(a_client(), previous_secret_sealed="x")
+    yield "client_may_call", lambda: change(a_client(), requests_per_minute=0)
+    yield "call_nonce_once", lambda: twin(a_call(), idempotency_key=None)
+    yield "call_key_once", lambda: twin(a_call(), nonce="other")
     yield "callback_once", lambda: twin(a_callback())
     yield (
         "hold_lifted_has_its_moment",
@@ -200,6 +214,25 @@ def a_hold() -> Hold:
 
 def a_command() -> LedgerCommand:
     row = LedgerCommand(account=an_account(), verb="FREEZE", key=f"c{next(counter)}", state_since=NOW)
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_client() -> ApiClient:
+    row = ApiClient(key_id=f"k{next(counter)}", name="x", state_since=NOW, rotated_at=NOW)
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_call() -> ApiCall:
+    return ApiCall.objects.create(
+        client=a_client(), nonce="n", idempotency_key="key", received_at=NOW, expires_at=NOW
+    )
+
+
+def a_webhook() -> Webhook:
+    row = Webhook(
+        client=a_client(), ticket=a_ticket(), event_id=f"e{next(counter)}", kind="closure.closed",
+        occurred_at=NOW, state_since=NOW,
+    )  # fmt: skip
     return save_as(row, actor=SHIPPED, reason="test")
 
 

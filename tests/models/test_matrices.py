@@ -27,7 +27,16 @@ from accounts.models import (
 )
 from accounts.roles import Role
 from accounts.tracking import NotPermitted, NotPossible, Rule, move, permitted, save_as
-from closures.models import ClosureTicket, Hold, LedgerCommand, Notice, NoticeTemplate, UnbindTask
+from closures.models import (
+    ApiClient,
+    ClosureTicket,
+    Hold,
+    LedgerCommand,
+    Notice,
+    NoticeTemplate,
+    UnbindTask,
+    Webhook,
+)
 from closures.models.tickets import Reason
 from tests.factories import a_customer, a_user, an_account, an_agreement, counter
 
@@ -84,6 +93,13 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
         "DONE": "",
     },
     Hold: {"OPEN": "LIFTED", "LIFTED": ""},
+    ApiClient: {"ACTIVE": "DISABLED", "DISABLED": "ACTIVE"},
+    Webhook: {
+        "PENDING": "SENDING DEAD",
+        "SENDING": "DELIVERED PENDING DEAD",
+        "DELIVERED": "",
+        "DEAD": "PENDING",
+    },
     User: {
         "INVITED": "ACTIVE LEFT",
         "ACTIVE": "SUSPENDED LEFT",
@@ -155,6 +171,11 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
         "revive": frozenset({Role.OPERATOR}),
     },
     Hold: {"lift": REVIEWERS},
+    ApiClient: dict.fromkeys(("disable", "enable"), frozenset({Role.SECURITY})),
+    Webhook: {
+        **dict.fromkeys(("send", "arrive", "put_back", "give_up"), MACHINE),
+        "revive": frozenset({Role.OPERATOR}),
+    },
     User: dict.fromkeys(("activate", "suspend", "reinstate", "leave"), frozenset({Role.ADMINISTRATOR})),
     Customer: {"restrict": ANYBODY, "resume": ANYBODY, "erase": MACHINE},
     CreditProduct: dict.fromkeys(("offer", "suspend", "resume", "withdraw"), frozenset({Role.LEAD})),
@@ -293,6 +314,19 @@ def a_hold() -> Hold:
     return save_as(row, actor=SHIPPED, reason="test")
 
 
+def a_client() -> ApiClient:
+    row = ApiClient(key_id=f"k{next(counter)}", name="x", state_since=NOW, rotated_at=NOW)
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_webhook() -> Webhook:
+    row = Webhook(
+        client=a_client(), ticket=a_ticket(), event_id=f"e{next(counter)}", kind="closure.closed",
+        occurred_at=NOW, state_since=NOW,
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
 def a_regulation() -> Regulation:
     row = Regulation(
         code="TEST", value="1", unit="years", source="x", certainty="OURS", valid_from=date(2026, 1, 1),
@@ -307,6 +341,8 @@ ROWS: dict[type[models.Model], Callable[[], Any]] = {
     Notice: a_notice,
     LedgerCommand: a_command,
     Hold: a_hold,
+    ApiClient: a_client,
+    Webhook: a_webhook,
     User: a_user,
     Customer: a_customer,
     CreditProduct: lambda: CreditProduct.objects.get(code="HUABEI"),
