@@ -55,7 +55,14 @@ def work(clock: Callable[[], datetime] = timezone.now) -> None:
 
 def here() -> httpx.WSGITransport:
     """The whole web application, right here, as an app reaches it over HTTP."""
-    return httpx.WSGITransport(app=get_wsgi_application(), raise_app_exceptions=True)
+    inner = get_wsgi_application()
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        # httpx gives the path as text; WSGI has it as bytes spelled in Latin-1 (PEP 3333).
+        environ["PATH_INFO"] = environ["PATH_INFO"].encode().decode("latin-1")
+        return inner(environ, start_response)
+
+    return httpx.WSGITransport(app=app, raise_app_exceptions=True)
 
 
 @pytest.fixture

@@ -25,9 +25,8 @@ Key = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,60}$", description="One per 
 
 @router.post(
     "/closures",
-    auth=Signed(Scope.WRITE),
+    auth=Signed(Scope.WRITE, "request_closure"),
     response=answers(ClosureOut, 404, 409, 413, 415, 503, created=True),
-    url_name="request_closure",
 )
 @idempotent
 def request_closure(
@@ -61,9 +60,8 @@ def request_closure(
 
 @router.post(
     "/closures/{number}/withdraw",
-    auth=Signed(Scope.WRITE),
+    auth=Signed(Scope.WRITE, "withdraw_closure"),
     response=answers(ClosureOut, 404, 409, 413, 415),
-    url_name="withdraw_closure",
 )
 @idempotent
 def withdraw_closure(request: HttpRequest, number: Annotated[TicketNumber, Path()], named: Named) -> Any:
@@ -77,9 +75,7 @@ def withdraw_closure(request: HttpRequest, number: Annotated[TicketNumber, Path(
     return shown(number, named)
 
 
-@router.get(
-    "/closures/{number}", auth=Signed(Scope.READ), response=answers(ClosureOut, 404), url_name="closure"
-)
+@router.get("/closures/{number}", auth=Signed(Scope.READ, "closure"), response=answers(ClosureOut, 404))
 def closure(
     request: HttpRequest,
     number: Annotated[TicketNumber, Path()],
@@ -90,7 +86,7 @@ def closure(
     return status.of_ticket(the_ticket(number, customer_no, account_no))
 
 
-@router.get("/closures", auth=Signed(Scope.READ), response=answers(ClosuresOut, 404), url_name="closures")
+@router.get("/closures", auth=Signed(Scope.READ, "closures"), response=answers(ClosuresOut, 404))
 def closures(
     request: HttpRequest,
     customer_no: Annotated[Number, Query()],

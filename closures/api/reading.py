@@ -17,7 +17,7 @@ from closures.services import intake
 router = Router(tags=["before"])
 
 
-@router.get("/products", auth=Signed(Scope.PRODUCTS), response=answers(ProductsOut), url_name="products")
+@router.get("/products", auth=Signed(Scope.PRODUCTS, "products"), response=answers(ProductsOut))
 def products(request: HttpRequest) -> Any:
     """Every product with the effects of closing, the softer alternative and the version to be accepted."""
     listed = [
@@ -29,9 +29,8 @@ def products(request: HttpRequest) -> Any:
 
 @router.post(
     "/eligibility",
-    auth=Signed(Scope.ELIGIBILITY),
+    auth=Signed(Scope.ELIGIBILITY, "eligibility"),
     response=answers(EligibilityOut, 404, 413, 415),
-    url_name="eligibility",
 )
 def eligibility(request: HttpRequest, named: Named) -> Any:
     """Everything that stands in the way with amount and cure, what is linked, what stays. Writes nothing."""

@@ -48,8 +48,8 @@ class Signed(AuthBase):
         "used once). `target` is the raw path with its query. See docs/api.md."
     )
 
-    def __init__(self, scope: str) -> None:
-        self.scope = scope
+    def __init__(self, scope: str, operation: str) -> None:
+        self.scope, self.operation = scope, operation
         super().__init__()
 
     def __call__(self, request: HttpRequest) -> ApiClient:
@@ -62,7 +62,7 @@ class Signed(AuthBase):
             body=request.body,
             now=timezone.now(),
         )
-        call.operation = request.resolver_match.url_name or "" if request.resolver_match else ""
+        call.operation = self.operation
         request.api_call = call  # type: ignore[attr-defined]
         api_calls.require(call, self.scope)
         if request.method == "POST":

@@ -158,11 +158,7 @@ def request_closure(
         **(_promised(account, accepted=accepted_disclosure, now=now) if own else {}),
     )
     _keep(ticket, actor=actor, reason=ground or str(reason), now=now)
-    if asserted:
-        asserted.keep(ticket, now=now)
-    if own:
-        notices.queue(ticket=ticket, kind=NoticeKind.RECEIVED, actor=actor, now=now)
-    jobs.enqueue(Job.ASSESS)
+    _tell(ticket, asserted, actor=actor, now=now)
     return Received(ticket=ticket)
 
 
@@ -183,6 +179,15 @@ def withdraw(*, ticket_id: int, actor: Actor, now: datetime) -> ClosureTicket:
     notices.cancel_pending(ticket, actor=actor, now=now)
     notices.queue(ticket=ticket, kind=NoticeKind.WITHDRAWN, actor=actor, now=now)
     return ticket
+
+
+def _tell(ticket: ClosureTicket, asserted: Asserted | None, *, actor: Actor, now: datetime) -> None:
+    """Whoever has to hear of a new ticket does: the customer, his app, the assessment job."""
+    if asserted:
+        asserted.keep(ticket, now=now)
+    if ticket.is_customers_own:
+        notices.queue(ticket=ticket, kind=NoticeKind.RECEIVED, actor=actor, now=now)
+    jobs.enqueue(Job.ASSESS)
 
 
 def _promised(account: CreditAccount, *, accepted: str, now: datetime) -> dict[str, Any]:

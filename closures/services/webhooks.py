@@ -39,7 +39,7 @@ from closures.rules import retry
 
 ACTOR = Actor.job("webhooks")
 Kind, State = Webhook.Kind, Webhook.State
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, Webhook.Kind] = {
     "SUBMITTED": Kind.RECEIVED,
     "BLOCKED": Kind.BLOCKED,
     "IN_REVIEW": Kind.IN_REVIEW,
