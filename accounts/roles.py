@@ -61,6 +61,7 @@ CASE_MODELS = (
     "closures.reversal",
     "closures.postclosureitem",
     "closures.identitycode",
+    "closures.apprequest",
 )
 COMPLAINT_MODELS = (
     "closures.complaint",
@@ -68,6 +69,7 @@ COMPLAINT_MODELS = (
     "closures.complaintpause",
     "closures.cannedreply",
 )
+API_MODELS = ("closures.apiclient", "closures.apicall", "closures.webhook")
 MACHINE_MODELS = (
     "closures.unbindtask",
     "closures.unbindattempt",
@@ -109,6 +111,7 @@ VIEWS: dict[Role, tuple[str, ...]] = {
     + ("closures.noticetemplate", "closures.invariantcheck", "accounts.refusedaction"),
     Role.RISK: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS,
     Role.OPERATOR: MACHINE_MODELS
+    + API_MODELS
     + ("accounts.creditproduct", "accounts.workcalendarday", "closures.noticetemplate"),
     Role.AUDITOR: CUSTOMER_MODELS
     + PRODUCT_MODELS
@@ -117,10 +120,11 @@ VIEWS: dict[Role, tuple[str, ...]] = {
     + COMPLAINT_MODELS
     + KEEPING_MODELS
     + MACHINE_MODELS
+    + API_MODELS
     + STAFF_MODELS
     + ("closures.noticetemplate",),
     Role.ADMINISTRATOR: ("accounts.user", "accounts.workcalendarday"),
-    Role.SECURITY: STAFF_MODELS,
+    Role.SECURITY: STAFF_MODELS + ("closures.apiclient",),
 }
 
 RIGHTS: dict[Role, tuple[str, ...]] = {
@@ -194,6 +198,7 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.give_evidence",
         "closures.confirm_evidence",
         "closures.run_sweep",
+        "closures.revive_webhook",
     ),
     Role.AUDITOR: (
         "closures.see_silent_holds",
@@ -201,5 +206,5 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "accounts.list_restricted",
     ),
     Role.ADMINISTRATOR: ("accounts.manage_staff", "accounts.edit_calendar"),
-    Role.SECURITY: ("accounts.manage_roles",),
+    Role.SECURITY: ("accounts.manage_roles", "closures.manage_api_clients"),
 }

@@ -1,10 +1,11 @@
-"""Addresses: the console, the language switch, the customer's status page, the partners' callbacks."""
+"""Addresses: the console, the language switch, the customer's status page, the API, the partners' callbacks."""
 
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
 from closures.api import callbacks, status, status_pages
+from closures.api.v1 import api
 
 urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
@@ -14,6 +15,7 @@ urlpatterns = [
     path("s/<str:token>/withdraw/", status.withdraw, name="status_withdraw"),
     path("s/<str:token>/certificate/", status.certified, name="status_certificate"),
     path("s/<path:rest>", status_pages.lost),
+    path("api/v1/", api.urls),
     path("callbacks/<slug:partner>", callbacks.receive, name="callbacks"),
     path("", RedirectView.as_view(pattern_name="admin:index", permanent=False)),
 ]

@@ -26,7 +26,7 @@ from closures.demo.run import PACE
 from closures.demo.simulator_control import SimulatorControl
 from closures.demo.world import World
 from tests.simulator_process import SECRET, SimulatorProcess
-from tests.worlds import the_application
+from tests.worlds import here
 
 ROOT = Path(__file__).resolve().parents[1]
 # The usual limits, scaled down so that a test can wait for a lapsed lease.
@@ -268,4 +268,4 @@ def workers(
 @pytest.fixture
 def real_world(workers: Workers, simulated: SimulatorControl) -> World:
     """The world of the stories, in which real workers do the work; the test starts them."""
-    return World(simulated, work=workers.check, patience=PATIENCE, transport=the_application())
+    return World(simulated, work=workers.check, patience=PATIENCE, web=here())

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.core.wsgi import get_wsgi_application
 from django.utils import timezone
 
 from closures.demo import people
@@ -25,8 +26,8 @@ from closures.services import (
     reversal,
     settling,
     unbinding,
+    webhooks,
 )
-from config.wsgi import application
 
 REACHES = (
     assessment.run,
@@ -39,6 +40,7 @@ REACHES = (
     reversal.run,
     callbacks.apply,
     later_money.run,
+    webhooks.send,
 )
 SWEEPS = (
     assessment.wake_changed,
@@ -46,6 +48,7 @@ SWEEPS = (
     unbinding.start,
     unbinding.finish,
     later_money.take_movements,
+    webhooks.derive,
 )
 
 
@@ -55,6 +58,18 @@ def work(clock: Callable[[], datetime] = timezone.now) -> None:
         sweep(now=clock())
     for reach in REACHES:
         reach(clock=clock)
+
+
+def here() -> httpx.WSGITransport:
+    """The whole web application, right here, as an app reaches it over HTTP."""
+    inner = get_wsgi_application()
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        # httpx gives the path as text; WSGI has it as bytes spelled in Latin-1 (PEP 3333).
+        environ["PATH_INFO"] = environ["PATH_INFO"].encode().decode("latin-1")
+        return inner(environ, start_response)
+
+    return httpx.WSGITransport(app=app, raise_app_exceptions=True)
 
 
 @pytest.fixture
@@ -69,16 +84,11 @@ def pace(settings: Any) -> None:
     settings.SETTLE_POLL = timedelta(seconds=0.1)
 
 
-def the_application() -> httpx.BaseTransport:
-    """The customers' HTTP goes straight into the web application, on this thread's connection."""
-    return httpx.WSGITransport(app=application)
-
-
 @pytest.fixture
 def world(db: None, pace: None, simulated: SimulatorControl) -> Iterator[World]:
     people.hire(now=timezone.now())
     quicken(now=timezone.now())
-    yield World(simulated, work=work, patience=30, transport=the_application())
+    yield World(simulated, work=work, patience=30, web=here())
 
 
 @pytest.fixture

@@ -89,6 +89,7 @@ COLOURS: dict[str, str] = {
     "WAITING": "info",
     "OPENING": "info",
     "PAYING": "info",
+    "IN_FLIGHT": "info",
     "INVITED": "info",
     "REGISTERED": "info",
     "INVESTIGATING": "info",
@@ -120,6 +121,7 @@ COLOURS: dict[str, str] = {
     "LOCKED": "warning",
     "FROZEN": "warning",
     "SUSPENDED": "warning",
+    "DISABLED": "warning",
     "RESTRICTED": "warning",
     # over
     "REJECTED": "danger",

@@ -31,7 +31,8 @@ from accounts.tracking import NotPermitted
 class FormPage:
     """`call(**form fields, actor=…, now=…)` on POST; its Refusal is red text above the form.
 
-    `done(result)` gives the message and where to go next.
+    `done(result)` gives the message and where to go next. `result_template` shows the result on the page
+    instead, and stores it nowhere.
     """
 
     route: str
@@ -41,8 +42,9 @@ class FormPage:
     right: str
     form: type[forms.Form]
     call: Callable[..., Any]
-    done: Callable[[Any], tuple[str, str]]
+    done: Callable[[Any], tuple[str, str]] | None = None
     explanation: Any = ""
+    result_template: str = ""
 
     def register(self) -> None:
         console().register_page(self.route, self.respond, name=self.name)
@@ -62,14 +64,18 @@ class FormPage:
             messages.error(request, SignInAgain(minutes=minutes).message)
             again = urlencode({"again": 1, "next": request.path})
             return redirect(f"{reverse('admin:login')}?{again}")
+        result = None
         if request.method == "POST" and form.is_valid():
             try:
                 result = self.call(**form.cleaned_data, actor=actor, now=now)
             except Refusal as refusal:
                 form.add_error(None, refusal.message)
             else:
-                message, address = self.done(result)
-                messages.success(request, message)
-                return redirect(address)
+                if self.done is not None:
+                    message, address = self.done(result)
+                    messages.success(request, message)
+                    return redirect(address)
         context = {**admin.site.each_context(request), "title": self.title, "page": self, "form": form}
-        return render(request, "admin/form_page.html", context)
+        response = render(request, "admin/form_page.html", {**context, "result": result})
+        response["Cache-Control"] = "no-store"
+        return response

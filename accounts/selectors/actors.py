@@ -43,6 +43,8 @@ def in_words(
             return translate("Customer %(number)s") % {"number": name}
         case ActorKind.PARTNER:
             return translate("Partner %(code)s") % {"code": name}
+        case "client":
+            return translate("App %(key)s") % {"key": name}
         case ActorKind.SHIPPED:
             return translate("Shipped with the product")
     return actor

@@ -2,6 +2,7 @@
 
 from closures.admin import (  # noqa: F401
     accounts,
+    api,
     commands,
     complaint_pages,
     complaint_rows,

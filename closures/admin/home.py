@@ -71,6 +71,13 @@ def of_command(command: Any, now: datetime) -> Row:
     )
 
 
+def of_webhook(webhook: Any, now: datetime) -> Row:
+    note = f"{webhook.client.name} · {webhook.ticket.number} · {reasons.code(webhook.reason_code)}"
+    return Row(
+        what=webhook.get_kind_display(), note=note, when=ago(webhook.state_since, now), url=page_of(webhook)
+    )
+
+
 def of_letter(notice: Any, now: datetime) -> Row:
     note = notice.get_kind_display()
     return Row(what=notice.about, note=note, when=ago(notice.sent_at, now), url=page_of(notice))
@@ -219,6 +226,14 @@ CARDS: dict[str, Card] = {
         icon="terminal",
         page="closures_ledgercommand",
         line=of_command,
+        danger=True,
+    ),
+    "DEAD_WEBHOOKS": Card(
+        title=_("Dead webhooks"),
+        nothing=_("Every app has heard what it should."),
+        icon="webhook",
+        page="closures_webhook",
+        line=of_webhook,
         danger=True,
     ),
     "ALARMS": Card(

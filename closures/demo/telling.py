@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import unicodedata
 from collections.abc import Callable
@@ -15,8 +16,8 @@ from django.utils.translation import gettext as translate
 
 from accounts.models import User
 from closures.demo import people, run, waiting
+from closures.demo.programme import STORIES
 from closures.demo.simulator_control import SimulatorControl
-from closures.demo.stories import STORIES
 from closures.demo.told import Story, Told
 from closures.demo.world import World
 from closures.models import Sweep
@@ -34,7 +35,8 @@ def tell_all(*, write: Write, patience: float = 90.0) -> bool:
         folder = run.extracts_folder()
         simulator.load(accounts=folder / "accounts.csv", agreements=folder / "agreements.csv")
     wait_for(worker_alive, "a worker has run a sweep")
-    world = World(simulator, patience=patience)
+    web = f"http://127.0.0.1:{os.environ.get('WEB_PORT', '8000')}"
+    world = World(simulator, patience=patience, web=web)
     rows = [tell(story, world, number, write) for number, story in enumerate(STORIES, start=1)]
     waiting.leave(world)
     write("")

@@ -48,16 +48,17 @@ class World:
         *,
         work: Callable[[], None] | None = None,
         patience: float = 60.0,
-        transport: httpx.BaseTransport | None = None,
+        web: httpx.BaseTransport | str = "",
     ) -> None:
         """`work` runs every job once, here; None means that workers run elsewhere. `patience` in seconds.
 
-        `transport` carries the customers' HTTP; None: to the web process at PUBLIC_URL.
+        `web` is where customers and apps reach us: the address of a web process, or a transport to one
+        right here.
         """
-        self._transport = transport
         self.simulator = simulator
         self._work = work
         self._patience = patience
+        self.web = web
         self._tag = "S" + secrets.token_hex(3).upper()
         self._serial = 0
 
@@ -86,7 +87,7 @@ class World:
     # What people do
 
     def browser(self) -> Browser:
-        return Browser(self.simulator, transport=self._transport)
+        return Browser(self.simulator, transport=None if isinstance(self.web, str) else self.web)
 
     def agent_requests(self, account: CreditAccount, *, identity_level: Level = Level.AGENT) -> ClosureTicket:
         """An agent takes the customer's request, identity checked (or left to a code), effects accepted."""

@@ -131,9 +131,9 @@ def _call(
     endpoint: Endpoint, method: str, path: Sequence[str], query: Mapping[str, str], body: bytes
 ) -> Answer:
     url = httpx.URL(_address(endpoint.url, path, query))
-    client = _client(endpoint.system)
+    client = client_of(endpoint.system)
     failure: Exception | None = None
-    for address in _resolve(url)[:ADDRESSES_TRIED]:
+    for address in resolve(url)[:ADDRESSES_TRIED]:
         request = _request(client, endpoint, method, url, address, body)
         try:
             response = client.send(request, stream=True)
@@ -157,7 +157,7 @@ def _address(base: str, path: Sequence[str], query: Mapping[str, str]) -> str:
     return base + tail + ("?" + urlencode(query) if query else "")
 
 
-def _client(system: str) -> httpx.Client:
+def client_of(system: str) -> httpx.Client:
     connect, read = float(settings.PARTNER_CONNECT_TIMEOUT), float(settings.PARTNER_READ_TIMEOUT)
     key = (os.getpid(), system, connect, read)
     client = _clients.get(key)
@@ -203,7 +203,7 @@ def _request(
     )
 
 
-def _resolve(url: httpx.URL) -> list[str]:
+def resolve(url: httpx.URL) -> list[str]:
     """The addresses of the host, all of them allowed. Raises `Unreachable`."""
     port = url.port or (443 if url.scheme == "https" else 80)
     try:

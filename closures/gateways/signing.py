@@ -1,4 +1,4 @@
-"""Signatures: of the requests we send, and of the callbacks we are sent."""
+"""Signatures: of requests, sent by us and to us, and of events, the partners' and our own."""
 
 from __future__ import annotations
 
@@ -20,24 +20,101 @@ EVENT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,80}", re.ASCII)
 EVENT_TYPE = re.compile(r"[a-z0-9_.]{1,40}", re.ASCII)
 TIMESTAMP = re.compile(r"\d{1,12}", re.ASCII)
 TEXT_LIMIT = 200
+KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
+NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)  # without a dot: the parts of what is signed stay apart
+SIGNATURE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 Scalar = str | int | bool | None
 
 
 def request_headers(
-    *, key_id: str, secret: bytes, method: str, target: str, body: bytes, timestamp: int
+    *, key_id: str, secret: bytes, method: str, target: str, body: bytes, timestamp: int, nonce: str = ""
 ) -> dict[str, str]:
-    """The headers that prove a request is ours. `target` is the raw path with its query, as sent."""
-    signed = f"{timestamp}.{method}.{target}.".encode() + body
-    return {
+    """The headers that prove whose a request is. `target` is the raw path with its query, as sent.
+
+    With a `nonce` it is spent once: the API that our apps call asks for one, partners do not.
+    """
+    signed = _signed_request(timestamp=str(timestamp), nonce=nonce, method=method, target=target, body=body)
+    headers = {
         "X-Key-Id": key_id,
         "X-Timestamp": str(timestamp),
         "X-Signature": hmac.new(secret, signed, hashlib.sha256).hexdigest(),
     }
+    return headers | ({"X-Nonce": nonce} if nonce else {})
+
+
+def _signed_request(*, timestamp: str, nonce: str, method: str, target: str, body: bytes) -> bytes:
+    spent = f"{nonce}." if nonce else ""
+    return f"{timestamp}.{spent}{method}.{target}.".encode() + body
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a request says about its sender; believed only after `verify_request`."""
+
+    key_id: str
+    timestamp: str
+    nonce: str
+    signature: str
+
+
+def credentials(headers: Mapping[str, str]) -> Credentials:
+    """The four headers of a signed request. Raises `Forged` (UNSIGNED) when one does not fit its form."""
+    found = {name.lower(): value for name, value in headers.items()}
+    said = Credentials(
+        key_id=found.get("x-key-id", ""),
+        timestamp=found.get("x-timestamp", ""),
+        nonce=found.get("x-nonce", ""),
+        signature=found.get("x-signature", ""),
+    )
+    well_formed = (
+        KEY_ID.fullmatch(said.key_id)
+        and TIMESTAMP.fullmatch(said.timestamp)
+        and NONCE.fullmatch(said.nonce)
+        and SIGNATURE.fullmatch(said.signature)
+    )
+    if not well_formed:
+        raise Forged("UNSIGNED")
+    return said
+
+
+def verify_request(
+    said: Credentials, *, method: str, target: str, body: bytes, secrets: Sequence[bytes], now: datetime
+) -> None:
+    """The request was signed with one of the live secrets, at most five minutes ago. Raises `Forged`.
+
+    Every secret is tried, in constant time. Replays pass here: the caller spends the nonce.
+    Source: PITFALLS "Security"; ASVS 4.1.5.
+    """
+    signed = _signed_request(
+        timestamp=said.timestamp, nonce=said.nonce, method=method, target=target, body=body
+    )
+    matches = False
+    for secret in secrets:
+        expected = hmac.new(secret, signed, hashlib.sha256).hexdigest()
+        matches |= hmac.compare_digest(expected, said.signature)
+    if not matches:
+        raise Forged("BAD_SIGNATURE")
+    if abs(now.timestamp() - int(said.timestamp)) > CALLBACK_SKEW.total_seconds():
+        raise Forged("CLOCK_SKEW")
+
+
+def event_headers(*, event_id: str, body: bytes, secrets: Sequence[bytes], timestamp: int) -> dict[str, str]:
+    """The headers that prove an event is ours, signed with every live secret: what `verify_callback` reads.
+
+    Source: the Standard Webhooks scheme, HMAC over id.timestamp.body.
+    """
+    signed = f"{event_id}.{timestamp}.".encode() + body
+    digests = [hmac.new(secret, signed, hashlib.sha256).digest() for secret in secrets]
+    return {
+        "Webhook-Id": event_id,
+        "Webhook-Timestamp": str(timestamp),
+        "Webhook-Signature": " ".join("v1," + base64.b64encode(digest).decode() for digest in digests),
+    }
 
 
 class Forged(Exception):
-    """A callback is not proved to be the partner's; nothing in it may be believed or kept.
+    """A callback or a request is not proved to be the sender's; nothing in it may be believed or kept.
 
     Codes: TOO_LARGE, UNSIGNED, CLOCK_SKEW, BAD_SIGNATURE, NOT_JSON, BAD_EVENT.
     """

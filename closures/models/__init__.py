@@ -1,5 +1,6 @@
 """Every model of the app, importable as `closures.models.X`."""
 
+from closures.models.api import ApiCall, ApiClient, AppRequest, Webhook
 from closures.models.blockers import Blocker
 from closures.models.callbacks import PartnerCallback
 from closures.models.complaint_rows import CannedReply, ComplaintExtension, ComplaintPause, ComplaintText
@@ -18,6 +19,9 @@ from closures.models.tickets import ClosureTicket
 from closures.models.unbinding import UnbindAttempt, UnbindTask
 
 __all__ = [
+    "ApiCall",
+    "ApiClient",
+    "AppRequest",
     "Blocker",
     "BureauRecord",
     "BureauReport",
@@ -45,4 +49,5 @@ __all__ = [
     "Sweep",
     "UnbindAttempt",
     "UnbindTask",
+    "Webhook",
 ]

@@ -84,6 +84,7 @@ PHRASES = (
     gettext_noop("the period is over"),
     gettext_noop("the right code"),
     gettext_noop("the status link was renewed"),
+    gettext_noop("the ticket moved"),
     gettext_noop("the ticket moved on"),
     gettext_noop("the ticket was cancelled"),
     gettext_noop("time is over"),
@@ -161,6 +162,12 @@ CODES: dict[str, Any] = {
     "LIST_CALLED_OFF": _("the list was called off"),
     "NEWER_CODE": _("a newer code took its place"),
     "IDENTITY_CHANGED": _("the identity on file has changed"),
+    # why an app has not taken an event
+    "CLIENT_DISABLED": _("the client is disabled or has no address"),
+    "HTTP_410": _("the receiver wants no more events"),
+    "NOT_ALLOWED": _("the address is not on the allow-list"),
+    "NOT_HTTPS": _("the address is not https"),
+    "NOT_A_URL": _("the address is no address"),
     # what became of a callback
     "NO_TASK": _("it ended an agreement that we have no task for"),
     "SIGNED_AGAIN": _("signed again after we had ended it"),

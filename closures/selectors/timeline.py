@@ -98,6 +98,7 @@ WORKERS = {
     "later_money": pgettext_lazy("job", "money after closing"),
     "retention": _("destruction"),
     "reporting": _("bureau reporting"),
+    "webhooks": _("webhooks"),
 }
 
 

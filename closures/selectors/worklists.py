@@ -32,6 +32,7 @@ from closures.models import (
     Reversal,
     Sweep,
     UnbindTask,
+    Webhook,
 )
 from closures.models.complaints import DECIDE as DECIDE_COMPLAINT
 from closures.models.complaints import HANDLE as HANDLE_COMPLAINT
@@ -165,6 +166,11 @@ def unknown_tasks(user: Any, now: datetime) -> QuerySet[UnbindTask]:
     unreached = Q(state=UnbindTask.State.PENDING, attempts__gte=settings.UNBIND_ATTEMPT_LIMIT)
     waiting = UnbindTask.objects.filter(Q(state=UnbindTask.State.UNKNOWN) | unreached)
     return waiting.select_related("agreement", "ticket").order_by("state_since", "pk")
+
+
+def dead_webhooks(user: Any, now: datetime) -> QuerySet[Webhook]:
+    dead = Webhook.objects.filter(state=Webhook.State.DEAD)
+    return dead.select_related("client", "ticket").order_by("state_since", "pk")
 
 
 def alarms(user: Any, now: datetime) -> QuerySet[PartnerCallback]:
@@ -330,6 +336,12 @@ KINDS = (
         code="DEAD_COMMANDS",
         rights=(REVIVE,),
         query=dead_commands,
+    ),
+    Kind(
+        code="DEAD_WEBHOOKS",
+        rights=("closures.revive_webhook",),
+        query=dead_webhooks,
+        filters={"state__exact": Webhook.State.DEAD},
     ),
     Kind(
         code="ALARMS",

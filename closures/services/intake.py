@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
@@ -17,7 +18,7 @@ from accounts.tracking import NotPermitted, move, save_as
 from closures import jobs
 from closures.errors import ClosureError
 from closures.jobs import Job
-from closures.models import ClosureTicket
+from closures.models import AppRequest, ClosureTicket
 from closures.models.notices import NoticeKind
 from closures.models.numbers import new_number
 from closures.models.tickets import Reason
@@ -59,9 +60,40 @@ class GroundMissing(ClosureError):
     template = _("Say on what ground the lender closes this account.")
 
 
+class CalendarIncomplete(ClosureError):
+    code = "calendar_incomplete"
+    template = _("The work calendar does not know {day}. Have the calendar loaded; no due date is guessed.")
+
+
+class AssertionStale(ClosureError):
+    code = "assertion_stale"
+    template = _(
+        "The identity was asserted at {moment}; it must be proved within the last {minutes} minutes."
+    )
+
+
 class NotTheirAccount(ClosureError):
     code = "not_their_account"
     template = _("This request belongs to another customer.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asserted:
+    """What an app of the institution says about who asks: how it was proved, and when."""
+
+    client_id: int
+    assertion: AppRequest.Assertion
+    at: datetime
+
+    def keep(self, ticket: ClosureTicket, *, now: datetime) -> None:
+        """It is on record with the ticket, and the app will hear of the ticket's moves."""
+        AppRequest.objects.create(
+            ticket=ticket,
+            client_id=self.client_id,
+            assertion=self.assertion,
+            asserted_at=self.at,
+            received_at=now,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +121,14 @@ def request_closure(
     identity_level: ClosureTicket.IdentityLevel = ClosureTicket.IdentityLevel.NONE,
     accepted_disclosure: str = "",
     idempotency_key: str | None = None,
+    asserted: Asserted | None = None,
 ) -> Received:
     """One open ticket exists for the account, SUBMITTED, with its answer date and the policy pinned.
 
     Safe to repeat with the same `idempotency_key`: the first answer again. Of many requests at once for an
     account exactly one is accepted. `accepted_disclosure` is the version the customer saw and accepted,
-    needed where the customer asks; `ground` is needed where the lender does.
+    needed where the customer asks; `ground` is needed where the lender does. `asserted` is an app's word and
+    gives the identity's level: one factor proves nothing, and the ticket waits.
 
     Raises: NotPermitted and every refusal above.
     Source: SPEC §3; App 违法违规收集使用个人信息行为认定方法 六(三) for the answer date.
@@ -118,15 +152,13 @@ def request_closure(
         requested_by=actor.user,
         idempotency_key=idempotency_key or None,
         request_digest=digest,
-        identity_level=identity_level if own else ClosureTicket.IdentityLevel.NOT_NEEDED,
+        identity_level=_level(own, identity_level, asserted, now=now),
         policy=policy_of(account.product),
         due_at=now,
         **(_promised(account, accepted=accepted_disclosure, now=now) if own else {}),
     )
     _keep(ticket, actor=actor, reason=ground or str(reason), now=now)
-    if own:
-        notices.queue(ticket=ticket, kind=NoticeKind.RECEIVED, actor=actor, now=now)
-    jobs.enqueue(Job.ASSESS)
+    _tell(ticket, asserted, actor=actor, now=now)
     return Received(ticket=ticket)
 
 
@@ -147,6 +179,15 @@ def withdraw(*, ticket_id: int, actor: Actor, now: datetime) -> ClosureTicket:
     notices.cancel_pending(ticket, actor=actor, now=now)
     notices.queue(ticket=ticket, kind=NoticeKind.WITHDRAWN, actor=actor, now=now)
     return ticket
+
+
+def _tell(ticket: ClosureTicket, asserted: Asserted | None, *, actor: Actor, now: datetime) -> None:
+    """Whoever has to hear of a new ticket does: the customer, his app, the assessment job."""
+    if asserted:
+        asserted.keep(ticket, now=now)
+    if ticket.is_customers_own:
+        notices.queue(ticket=ticket, kind=NoticeKind.RECEIVED, actor=actor, now=now)
+    jobs.enqueue(Job.ASSESS)
 
 
 def _promised(account: CreditAccount, *, accepted: str, now: datetime) -> dict[str, Any]:
@@ -236,6 +277,26 @@ def _keep(ticket: ClosureTicket, *, actor: Actor, reason: str, now: datetime) ->
 def _check_ground(own: bool, ground: str) -> None:
     if not own and not ground:
         raise GroundMissing
+
+
+def _level(
+    own: bool, given: ClosureTicket.IdentityLevel, asserted: Asserted | None, *, now: datetime
+) -> ClosureTicket.IdentityLevel:
+    """How well the person is known, by whoever took the request or by what the app says.
+
+    Raises AssertionStale.
+    """
+    if not own:
+        return ClosureTicket.IdentityLevel.NOT_NEEDED
+    if asserted is None:
+        return given
+    age = now - asserted.at
+    if not -settings.ASSERTION_SKEW <= age <= settings.ASSERTION_AGE:
+        minutes = int(settings.ASSERTION_AGE.total_seconds() // 60)
+        raise AssertionStale(moment=asserted.at.isoformat(), minutes=minutes)
+    if asserted.assertion in AppRequest.STRONG:
+        return ClosureTicket.IdentityLevel.ASSERTED
+    return ClosureTicket.IdentityLevel.NONE
 
 
 def _earlier(key: str, digest: str) -> ClosureTicket | None:

@@ -15,6 +15,7 @@ from closures.services import (
     reversal,
     settling,
     unbinding,
+    webhooks,
 )
 from closures.tasks.running import keep_going, task
 
@@ -87,3 +88,13 @@ def prove_payouts() -> int:
 @task(Job.TAKE_MOVEMENTS)
 def take_movements() -> int:
     return keep_going(Job.TAKE_MOVEMENTS, later_money.take_movements(now=timezone.now()))
+
+
+@task(Job.DERIVE_WEBHOOKS)
+def derive_webhooks() -> int:
+    return keep_going(Job.DERIVE_WEBHOOKS, webhooks.derive(now=timezone.now()))
+
+
+@task(Job.SEND_WEBHOOKS)
+def send_webhooks() -> int:
+    return keep_going(Job.SEND_WEBHOOKS, webhooks.send(clock=timezone.now))

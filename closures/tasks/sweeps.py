@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from closures.jobs import Job, wake
 from closures.models import Sweep
-from closures.services import assessment, intake, invariants, restrictions, unbinding
+from closures.services import api_calls, assessment, intake, invariants, restrictions, unbinding
 from closures.tasks.running import keep_going, task
 
 
@@ -53,3 +53,8 @@ def expire_restrictions() -> int:
 @task(Job.CHECK_INVARIANTS, seconds=settings.READING_TASK_SECONDS)
 def check_invariants() -> int:
     return keep_going(Job.CHECK_INVARIANTS, invariants.check_next(now=timezone.now()))
+
+
+@task(Job.FORGET_API_CALLS)
+def forget_api_calls() -> int:
+    return keep_going(Job.FORGET_API_CALLS, api_calls.forget(now=timezone.now()))

@@ -53,6 +53,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
+    "closures.api.edge.ApiEdge",  # innermost: what the API answers leaves here as the API says it
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -260,6 +261,17 @@ REASSESS_EVERY = timedelta(seconds=env.float("REASSESS_SECONDS", default=86_400)
 SETTLE_POLL = timedelta(seconds=env.float("SETTLE_POLL_SECONDS", default=3_600))  # a settling one
 DELAY_NOTICE_AFTER = timedelta(hours=env.float("DELAY_NOTICE_HOURS", default=72))  # unbinding takes this long
 RECEIPT_WAIT = timedelta(hours=env.float("RECEIPT_WAIT_HOURS", default=72))  # then the rung EXPIRED
+# --- The API for our own apps -----------------------------------------------------------------------
+
+API_BODY_LIMIT = 64 * 1024  # bytes, looked at before anything is read
+API_CALLS_KEPT = timedelta(days=7)  # nonces and kept answers; far beyond the five minutes a signature lives
+API_LOCK = timedelta(seconds=60)  # a first call without an answer holds its idempotency key for so long
+API_OLD_SECRET_LIVES = timedelta(days=7)  # two secrets live while an app takes up the new one
+ASSERTION_AGE = timedelta(minutes=15)  # an app's identity check older than this proves nothing
+ASSERTION_SKEW = timedelta(minutes=1)  # its clock may be ahead of ours by this much
+WEBHOOK_HOSTS: list[str] = env.list("WEBHOOK_HOSTS", default=[])  # where events may be sent: the allow-list
+WEBHOOK_ATTEMPT_LIMIT = 15  # about nine hours at the usual pace; then a person sends it again
+
 FAILPOINT = env.str("FAILPOINT", default="")  # where a crash test kills the process (closures.failpoints)
 FAILPOINT_FILE = env.str("FAILPOINT_FILE", default="")
 POLICY_MINIMUM = timedelta(days=1)  # shortest closing-policy period production accepts

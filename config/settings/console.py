@@ -83,6 +83,7 @@ NAVIGATION = [
                 "permission": holds("closures.view_complaint"),
             },
             listing("closures.identitycode", _("One-time codes"), "pin"),
+            listing("closures.apprequest", _("Requests by apps"), "phone_iphone"),
         ],
     },
     {
@@ -135,6 +136,9 @@ NAVIGATION = [
             listing("closures.unbindattempt", _("Attempts"), "sync_alt"),
             listing("closures.ledgercommand", _("Ledger commands"), "terminal"),
             listing("closures.partnercallback", _("Partner callbacks"), "call_received"),
+            listing("closures.apiclient", _("API clients"), "key"),
+            listing("closures.apicall", _("API calls"), "api"),
+            listing("closures.webhook", _("Webhooks"), "webhook"),
             listing("closures.sweep", _("Sweeps"), "autorenew"),
             listing("closures.invariantcheck", _("Invariant checks"), "verified"),
         ],

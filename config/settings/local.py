@@ -26,4 +26,5 @@ if "EMAIL_URL" not in env.ENVIRON:  # mails of the demo are files to look at, no
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = VAR_DIR / "mail"
 PARTNER_PRIVATE_ADDRESSES_ALLOWED = True  # the simulator listens on loopback
+WEBHOOK_HOSTS = env.list("WEBHOOK_HOSTS", default=["127.0.0.1", "localhost"])
 EFFECTS_LEDGER_URL = env.str("EFFECTS_LEDGER_URL", default=SIMULATOR_URL)  # noqa: F405

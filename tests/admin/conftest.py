@@ -16,8 +16,8 @@ from accounts.actors import SHIPPED, Actor
 from accounts.models import IdentityReveal, RefusedAction, User
 from accounts.roles import Role
 from accounts.services import relationships
-from closures.models import ClosureTicket, InvariantCheck, PartnerCallback, Sweep
-from closures.services import identity_codes
+from closures.models import ApiCall, AppRequest, ClosureTicket, InvariantCheck, PartnerCallback, Sweep
+from closures.services import api_clients, identity_codes, webhooks
 from tests import factories
 from tests.admin import scenes
 
@@ -73,6 +73,7 @@ def world(db: None) -> dict[str, Any]:
     )
     scenes.after_closing(agent)
     scenes.kept_and_destroyed(ticket, by=lead, now=now)
+    an_app(ticket, now=now)
     complaint = scenes.a_complaint(ticket, by=factories.a_user(Role.AGENT))
     return {
         "account": account,
@@ -82,6 +83,24 @@ def world(db: None) -> dict[str, Any]:
         "agent": agent,
         "lead": lead,
     }
+
+
+def an_app(ticket: ClosureTicket, *, now: Any) -> None:
+    """An app that asked for the ticket, with a call of it and its events."""
+    client = api_clients.create(
+        name="手机应用",
+        scopes=["closures:write"],
+        requests_per_minute=60,
+        webhook_url="http://127.0.0.1:9/events",
+        reason="test",
+        actor=factories.staff(Role.SECURITY),
+        now=now,
+    ).client
+    ApiCall.objects.create(client=client, nonce="n" * 16, received_at=now, expires_at=now)
+    AppRequest.objects.create(
+        ticket=ticket, client=client, assertion="FACE_COMPARED", asserted_at=now, received_at=now
+    )
+    webhooks.derive(now=now)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,13 @@ import importlib.util
 
 from tests.benchmarks import harness
 
-BENCHMARKS = {"bulk": "bulk", "import": "imports", "closings": "closings", "real": "real_accounts"}
+BENCHMARKS = {
+    "bulk": "bulk",
+    "import": "imports",
+    "closings": "closings",
+    "real": "real_accounts",
+    "api": "api",
+}
 LONG = {"real"}  # run only when named
 
 

@@ -15,7 +15,15 @@ from django.db import connection, models
 from accounts import pii
 from accounts.errors import Refusal
 from accounts.models import CustomerIdentity
-from closures.models import ComplaintText, IdentityCodeText, NoticeBody, PartnerCallback, UnbindAttempt
+from closures.models import (
+    ApiCall,
+    ApiClient,
+    ComplaintText,
+    IdentityCodeText,
+    NoticeBody,
+    PartnerCallback,
+    UnbindAttempt,
+)
 from closures.services import complaints, holds, intake, review
 from tests.factories import a_person
 from tests.stage import Stage
@@ -28,7 +36,8 @@ CANARY = {
     "birth_date": "1988-11-22",
 }
 SEALED = {
-    ComplaintText, CustomerIdentity, IdentityCodeText, NoticeBody, PartnerCallback, UnbindAttempt,
+    ApiCall, ApiClient, ComplaintText, CustomerIdentity, IdentityCodeText, NoticeBody, PartnerCallback,
+    UnbindAttempt,
 }  # fmt: skip
 TRACES = (*CANARY.values(), "19881122", "canary.bird", "金丝雀")
 ALIPAY = ("ALIPAY", "PASSWORD_FREE", False)

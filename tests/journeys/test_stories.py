@@ -2,7 +2,7 @@
 
 import pytest
 
-from closures.demo.stories import STORIES
+from closures.demo.programme import STORIES
 from closures.demo.told import Story
 from closures.demo.world import World
 

@@ -24,6 +24,8 @@ from accounts.models import (
 )
 from accounts.tracking import save_as
 from closures.models import (
+    ApiCall,
+    ApiClient,
     BureauRecord,
     BureauReport,
     CannedReply,
@@ -44,6 +46,7 @@ from closures.models import (
     Reversal,
     UnbindAttempt,
     UnbindTask,
+    Webhook,
 )
 from tests.factories import a_customer, a_person, a_user, an_account, an_agreement, counter
 
@@ -155,6 +158,14 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
     rows = {"ticket": a_ticket, "task": a_task, "notice": a_notice, "command": a_command}
     rows |= {"deletion": a_deletion, "destruction": a_destruction, "item": an_item, "bureau": a_report}
     rows = {"ticket": a_ticket, "task": a_task, "notice": a_notice, "command": a_command, "code": a_code}
+    rows = {
+        "ticket": a_ticket,
+        "task": a_task,
+        "notice": a_notice,
+        "command": a_command,
+        "client": a_client,
+        "webhook": a_webhook,
+    }
     for name, row in rows.items():
         for state in ("DELETED", "", "pending"):
             yield f"{name}_state_is_legal", lambda r=row, s=state: change(r(), state=s)
@@ -192,6 +203,10 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
     yield "code_verified_took_a_try", lambda: change(a_code(), state="VERIFIED", tries=1)
     for state in ("PENDING", "SENDING", "UNKNOWN", "SENT"):
         yield "code_one_live_per_purpose", lambda s=state: twin(a_code(state=s), key="TWIN", state="SENT")
+    yield "client_old_secret_has_an_end", lambda: change(a_client(), previous_secret_sealed="x")
+    yield "client_may_call", lambda: change(a_client(), requests_per_minute=0)
+    yield "call_nonce_once", lambda: twin(a_call(), idempotency_key=None)
+    yield "call_key_once", lambda: twin(a_call(), nonce="other")
     yield "callback_once", lambda: twin(a_callback())
     yield from breaches_after_closing()
     yield "deletion_one_waiting_per_customer", lambda: twin(a_deletion(), number="TWIN")
@@ -506,6 +521,25 @@ def a_code(**fields: Any) -> IdentityCode:
 
 def a_command() -> LedgerCommand:
     row = LedgerCommand(account=an_account(), verb="FREEZE", key=f"c{next(counter)}", state_since=NOW)
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_client() -> ApiClient:
+    row = ApiClient(key_id=f"k{next(counter)}", name="x", state_since=NOW, rotated_at=NOW)
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_call() -> ApiCall:
+    return ApiCall.objects.create(
+        client=a_client(), nonce="n", idempotency_key="key", received_at=NOW, expires_at=NOW
+    )
+
+
+def a_webhook() -> Webhook:
+    row = Webhook(
+        client=a_client(), ticket=a_ticket(), event_id=f"e{next(counter)}", kind="closure.closed",
+        occurred_at=NOW, state_since=NOW,
+    )  # fmt: skip
     return save_as(row, actor=SHIPPED, reason="test")
 
 

@@ -29,6 +29,7 @@ from accounts.models import (
 from accounts.roles import Role
 from accounts.tracking import NotPermitted, NotPossible, Rule, move, permitted, save_as
 from closures.models import (
+    ApiClient,
     BureauReport,
     CannedReply,
     ClosureTicket,
@@ -45,6 +46,7 @@ from closures.models import (
     PostClosureItem,
     Reversal,
     UnbindTask,
+    Webhook,
 )
 from closures.models.tickets import Reason
 from tests.factories import a_customer, a_user, an_account, an_agreement, counter
@@ -156,6 +158,13 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
         "FAILED": "",
         "CANCELLED": "",
     },
+    ApiClient: {"ACTIVE": "DISABLED", "DISABLED": "ACTIVE"},
+    Webhook: {
+        "PENDING": "SENDING DEAD",
+        "SENDING": "DELIVERED PENDING DEAD",
+        "DELIVERED": "",
+        "DEAD": "PENDING",
+    },
     User: {
         "INVITED": "ACTIVE LEFT",
         "ACTIVE": "SUSPENDED LEFT",
@@ -258,6 +267,11 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
     IdentityCode: {
         **dict.fromkeys(("send", "mark_sent", "lose_sight", "put_back", "fail", "lapse"), MACHINE),
         **dict.fromkeys(("verify", "use_up", "cancel"), ANYBODY),
+    },
+    ApiClient: dict.fromkeys(("disable", "enable"), frozenset({Role.SECURITY})),
+    Webhook: {
+        **dict.fromkeys(("send", "arrive", "put_back", "give_up"), MACHINE),
+        "revive": frozenset({Role.OPERATOR}),
     },
     User: dict.fromkeys(("activate", "suspend", "reinstate", "leave"), frozenset({Role.ADMINISTRATOR})),
     Customer: {"restrict": ANYBODY, "resume": ANYBODY, "erase": MACHINE},
@@ -459,6 +473,19 @@ def a_report() -> BureauReport:
     return save_as(row, actor=SHIPPED, reason="test")
 
 
+def a_client() -> ApiClient:
+    row = ApiClient(key_id=f"k{next(counter)}", name="x", state_since=NOW, rotated_at=NOW)
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_webhook() -> Webhook:
+    row = Webhook(
+        client=a_client(), ticket=a_ticket(), event_id=f"e{next(counter)}", kind="closure.closed",
+        occurred_at=NOW, state_since=NOW,
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
 def a_code() -> IdentityCode:
     ticket = a_ticket()
     row = IdentityCode(
@@ -526,6 +553,8 @@ ROWS: dict[type[models.Model], Callable[[], Any]] = {
     DestructionItem: a_destruction_item,
     BureauReport: a_report,
     IdentityCode: a_code,
+    ApiClient: a_client,
+    Webhook: a_webhook,
     User: a_user,
     Customer: a_customer,
     CreditProduct: lambda: CreditProduct.objects.get(code="HUABEI"),
