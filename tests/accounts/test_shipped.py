@@ -36,6 +36,7 @@ NUMBERS = {
     "COMPLAINT_EXTENSION": ("30", "calendar_days"),
     "COMPLAINT_REVIEW_REQUEST": ("30", "calendar_days"),
     "COMPLAINT_REVIEW_DECISION": ("30", "calendar_days"),
+    "COMPLAINT_TARGET": ("10", "working_days"),
     "BUREAU_DISPUTE": ("20", "calendar_days"),
     "RETENTION_YEARS": ("10", "years"),
     "CREDIT_ADVERSE_YEARS": ("5", "years"),
@@ -125,6 +126,7 @@ def test_an_unconfirmed_number_is_marked_so() -> None:
         "ANSWER_DUE",
         "COMPLAINT_REVIEW_REQUEST",
         "COMPLAINT_REVIEW_DECISION",
+        "COMPLAINT_TARGET",
         "POSTING_WINDOW",
         "NOTICE_CAP_PER_NUMBER_DAY",
     }
