@@ -229,7 +229,7 @@ def reply_box(preview: str) -> dict[str, str]:
     """What makes the text box show its preview, wherever it is rendered."""
     return {
         "hx-post": preview,
-        "hx-trigger": "load, keyup changed delay:400ms, change",
+        "hx-trigger": "load, input changed delay:400ms",
         "hx-target": "#reply-preview",
         "hx-swap": "innerHTML",
         **OWN_WAY,

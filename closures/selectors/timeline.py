@@ -81,7 +81,7 @@ STATES: dict[str, dict[str, Any]] = {
     "account": dict(CreditAccount.LineState.choices),
     "complaint": dict(Complaint.State.choices),
     "extension": dict(ComplaintExtension.State.choices),
-    "pause": {"OPEN": _("waiting"), "ENDED": _("answered")},
+    "pause": {"OPEN": _("no answer yet"), "ENDED": _("the answer has come")},
 }
 WORKERS = {
     "assessment": _("assessment"),

@@ -36,6 +36,7 @@ NUMBERS = {
     "COMPLAINT_EXTENSION": ("30", "calendar_days"),
     "COMPLAINT_REVIEW_REQUEST": ("30", "calendar_days"),
     "COMPLAINT_REVIEW_DECISION": ("30", "calendar_days"),
+    "COMPLAINT_TARGET": ("10", "working_days"),
     "BUREAU_DISPUTE": ("20", "calendar_days"),
     "BUREAU_CORRECTION": ("20", "calendar_days"),
     "RETENTION_YEARS": ("10", "years"),
@@ -127,7 +128,11 @@ def test_an_unconfirmed_number_is_marked_so() -> None:
         "ANSWER_DUE",
         "COMPLAINT_REVIEW_REQUEST",
         "COMPLAINT_REVIEW_DECISION",
+<<<<<<< HEAD
         "BUREAU_CORRECTION",
+=======
+        "COMPLAINT_TARGET",
+>>>>>>> slice-a
         "POSTING_WINDOW",
         "DESTRUCTION_WAIT",
         "NOTICE_CAP_PER_NUMBER_DAY",

@@ -321,13 +321,19 @@ def a_complaint(ticket: ClosureTicket, *, by: User, **given: Any) -> Complaint:
     return Complaint.objects.get(pk=complaint.pk)
 
 
-def answered(complaint: Complaint, *, text: str = "已核实，答复如下。") -> Complaint:
-    now = timezone.now()
-    on_it = {"complaint_id": complaint.pk, "now": now}
+def decided(complaint: Complaint) -> Complaint:
     lead = Actor.staff(factories.a_user("compliance_lead"))
-    complaints.decide(outcome="NOT_UPHELD", text="理由", actor=lead, **on_it)
-    handler = Actor.staff(User.objects.get(pk=Complaint.objects.get(pk=complaint.pk).handler_id))
-    return complaints.reply(text=text, actor=handler, **on_it)
+    return complaints.decide(
+        complaint_id=complaint.pk, outcome="NOT_UPHELD", text="理由", actor=lead, now=timezone.now()
+    )
+
+
+def answered(complaint: Complaint, *, text: str = "已核实，答复如下。") -> Complaint:
+    handler = decided(complaint).handler
+    assert handler is not None
+    return complaints.reply(
+        complaint_id=complaint.pk, text=text, actor=Actor.staff(handler), now=timezone.now()
+    )
 
 
 def former_customer(*, until: date) -> Customer:

@@ -11,7 +11,7 @@ import pytest
 from django.db import connections
 from playwright.sync_api import Page, sync_playwright
 
-from closures.models import ClosureTicket
+from closures.models import ClosureTicket, Complaint
 from tests import factories
 from tests.admin import scenes
 
@@ -66,6 +66,25 @@ def test_a_reviewer_approves_in_a_dialog_and_the_page_says_what_comes_next(page:
     ticket = ClosureTicket.objects.get(pk=ticket.pk)
     assert (ticket.state, ticket.decided_by) == ("NOTICE_PERIOD", reviewer)
     assert ticket.number in page.inner_text("body")
+
+
+def test_a_canned_reply_fills_the_text_and_its_preview_follows_the_typing(page: Page) -> None:
+    clerk = factories.a_user("agent", staff_no="A7")
+    ticket = scenes.examined(scenes.a_request(scenes.an_account(), by=factories.a_user("agent")))
+    complaint = scenes.decided(scenes.a_complaint(ticket, by=clerk))
+    sign_in(page, clerk.staff_no)
+
+    page.goto(f"/admin/closures/complaint/{complaint.pk}/change/")
+    page.locator("[hx-get*=reply]").first.click()
+    page.locator("#id_canned").select_option(index=1)
+    page.locator("#reply-preview").get_by_text(f"投诉 {complaint.number}：投诉不成立").wait_for()
+    page.locator("#id_text").press_sequentially("再见")
+    page.locator("#reply-preview").get_by_text("再见").wait_for()
+    page.locator("#modal-content button[type=submit]").click()
+    page.wait_for_url("**/change/")
+    page.get_by_text("已答复").first.wait_for()
+
+    assert Complaint.objects.get(pk=complaint.pk).state == "REPLIED"
 
 
 def test_the_language_switch_holds_on_the_next_page(page: Page) -> None:

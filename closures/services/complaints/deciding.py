@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -68,6 +69,16 @@ class ClosingStillHeld(ClosureError):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a decision or its review says, as the row keeps it."""
+
+    outcome: str
+    root_cause: str
+    remedy: str
+    compensation: Decimal
+
+
 @decision
 def decide(
     *,
@@ -97,14 +108,8 @@ def decide(
         raise HandlerDecides(number=complaint.number)
     if complaint.kind == Complaint.Kind.BUREAU_DISPUTE and complaint.marked_on is None:
         raise NotMarked
-    check_verdict(
-        complaint,
-        outcome=outcome,
-        root_cause=root_cause,
-        remedy=remedy,
-        remedy_text=remedy_text,
-        compensation=compensation,
-    )
+    verdict = Verdict(outcome=outcome, root_cause=root_cause, remedy=remedy, compensation=compensation)
+    check_verdict(complaint, verdict, remedy_text=remedy_text)
     move(
         complaint,
         "decide",
@@ -113,10 +118,7 @@ def decide(
         now=now,
         decided_by=person,
         decided_at=now,
-        outcome=Complaint.Outcome(outcome),
-        root_cause=root_cause,
-        remedy=Remedy(remedy),
-        compensation=compensation,
+        **asdict(verdict),
     )
     desk.keep(complaint, ComplaintText.Kind.DECISION, text, actor=actor, now=now)
     keep_remedy(complaint, remedy_text, actor=actor, now=now)
@@ -170,30 +172,23 @@ def close(*, complaint_id: int, actor: Actor, now: datetime) -> Complaint:
     return complaint
 
 
-def check_verdict(
-    complaint: Complaint,
-    *,
-    outcome: str,
-    root_cause: str,
-    remedy: str,
-    remedy_text: str,
-    compensation: Decimal,
-) -> None:
+def check_verdict(complaint: Complaint, verdict: Verdict, *, remedy_text: str) -> None:
     """What an outcome needs beside itself; the same for a decision and for its review."""
-    if outcome not in terms.UPHELD:
-        if remedy != Remedy.NONE or compensation:
+    Complaint.Outcome(verdict.outcome), Remedy(verdict.remedy)  # anything else is a defect of the caller
+    if verdict.outcome not in terms.UPHELD:
+        if verdict.remedy != Remedy.NONE or verdict.compensation:
             raise NothingToRemedy
         return
-    if not root_cause:
+    if not verdict.root_cause:
         raise CauseMissing
-    if remedy == Remedy.NONE:
+    if verdict.remedy == Remedy.NONE:
         if complaint.topic == Complaint.Topic.WRONG_CLOSING:
             raise RemedyMissing
-        if compensation:
+        if verdict.compensation:
             raise NothingToRemedy
-    elif remedy == Remedy.RECORDED and not remedy_text.strip():
+    elif verdict.remedy == Remedy.RECORDED and not remedy_text.strip():
         raise RemedyNotDescribed
-    elif remedy == Remedy.REVERSAL:
+    elif verdict.remedy == Remedy.REVERSAL:
         ticket = complaint.ticket
         if ticket is None or ticket.state != ClosureTicket.State.CLOSED:
             raise NothingToReverse(number=complaint.number)

@@ -66,21 +66,14 @@ def register(
     dispute, holds the open ticket it is about; where only the account is named that is its newest ticket.
     Not folded: each call is another complaint (see `merge`).
 
-    Raises: NotPermitted, NotTheirComplaint, NotTheirCase, NobodyComplains, ReceivedLater, TextMissing,
-    TextTooLong, NoRegulation.
-    Source: 投诉办法 (FACTS L11); SPEC §6.
+    Raises: NotPermitted, NotTheirComplaint, NotTheirCase, NobodyComplains, ReceivedLater, NoRegulation,
+    TextMissing, TextTooLong. Source: 投诉办法 (FACTS L11); SPEC §6.
     """
     _may_register(actor)
     ticket, account, customer_id = _about(
         customer_id=customer_id, account_id=account_id, ticket_id=ticket_id, topic=topic, kind=kind
     )
-    today = china_date(moment=now)
-    received_on = received_on or today
-    if received_on > today:
-        raise ReceivedLater(day=received_on)
-    counted = complaint_clocks.first_due(kind=kind, started_on=received_on)
     complaint = Complaint(
-        number=new_number(now, prefix="CP"),
         customer_id=customer_id,
         account=account,
         ticket=ticket,
@@ -90,15 +83,9 @@ def register(
         regulator_number=regulator_number.strip(),
         regulator_deadline=regulator_deadline,
         about_staff=about_staff,
-        state_since=now,
-        received_on=received_on,
-        registered_at=now,
         registered_by=actor.user,
-        clock_started_on=received_on,
-        due_on=counted.due_on,
-        due_rule=counted.rule,
-        due_calendar=counted.calendar,
     )
+    _start_clock(complaint, received_on=received_on, now=now)
     desk.own(complaint, actor)
     if ticket is not None and ticket.is_open and complaint.disputes_closing:
         desk.hold(complaint, ticket, actor=actor, now=now)
@@ -106,6 +93,20 @@ def register(
     desk.keep(complaint, ComplaintText.Kind.COMPLAINT, text, actor=actor, now=now)
     desk.tell(complaint, NoticeKind.COMPLAINT_ACKNOWLEDGED, actor=actor, now=now)
     return complaint
+
+
+def _start_clock(complaint: Complaint, *, received_on: date | None, now: datetime) -> None:
+    """The new complaint has its number and its dates. Raises ReceivedLater, NoRegulation."""
+    today = china_date(moment=now)
+    received_on = received_on or today
+    if received_on > today:
+        raise ReceivedLater(day=received_on)
+    counted = complaint_clocks.first_due(kind=complaint.kind, started_on=received_on)
+    complaint.number = new_number(now, prefix="CP")
+    complaint.state_since = complaint.registered_at = now
+    complaint.received_on = complaint.clock_started_on = received_on
+    complaint.due_on, complaint.due_rule = counted.due_on, counted.rule
+    complaint.due_calendar = counted.calendar
 
 
 @decision

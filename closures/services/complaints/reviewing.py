@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 
@@ -19,7 +20,7 @@ from closures.models.notices import NoticeKind
 from closures.rules.deadlines import china_date
 from closures.selectors import complaint_clocks
 from closures.services.complaints import desk
-from closures.services.complaints.deciding import NOTHING, Remedy, check_verdict, keep_remedy
+from closures.services.complaints.deciding import NOTHING, Remedy, Verdict, check_verdict, keep_remedy
 
 REVIEW_DECISION = "COMPLAINT_REVIEW_DECISION"
 
@@ -98,14 +99,8 @@ def decide_review(
     desk.recuse(complaint, person)
     if _had_a_hand(complaint, person):
         raise SameHands(number=complaint.number)
-    check_verdict(
-        complaint,
-        outcome=outcome,
-        root_cause=root_cause,
-        remedy=remedy,
-        remedy_text=remedy_text,
-        compensation=compensation,
-    )
+    verdict = Verdict(outcome=outcome, root_cause=root_cause, remedy=remedy, compensation=compensation)
+    check_verdict(complaint, verdict, remedy_text=remedy_text)
     move(
         complaint,
         "decide_review",
@@ -113,10 +108,7 @@ def decide_review(
         reason="review decided",
         now=now,
         reviewed_by=person,
-        outcome=Complaint.Outcome(outcome),
-        root_cause=root_cause,
-        remedy=Remedy(remedy),
-        compensation=compensation,
+        **asdict(verdict),
     )
     desk.keep(complaint, ComplaintText.Kind.REVIEW_DECISION, text, actor=actor, now=now)
     keep_remedy(complaint, remedy_text, actor=actor, now=now)
