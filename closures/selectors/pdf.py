@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as translate
@@ -75,7 +76,8 @@ class Sheet:
         self._known = characters(str(path), settings.CJK_FONT_NUMBER)
         self._page = _Page(self._fit(footer), dated=dated)
         self._page.add_font(FAMILY, "", path, collection_font_number=settings.CJK_FONT_NUMBER)
-        self._page.fonts[FAMILY].cw[ord(BREAK)] = 0  # the font lacks it; what it lacks counts as wide
+        self._font: Any = self._page.fonts[FAMILY]
+        self._font.cw[ord(BREAK)] = 0  # the font lacks it; what it lacks counts as wide
         self._page.set_title(self._fit(title))
         self._page.add_page()
         self._write(title, size=TITLE, bold=True)
@@ -103,7 +105,11 @@ class Sheet:
         self._table([headings, *rows], widths=widths, headings=headings)
 
     def bytes(self) -> bytes:
-        return bytes(self._page.output())
+        """The finished document; nothing can be written any more."""
+        try:
+            return bytes(self._page.output())
+        finally:
+            self._font.close()  # the font's file stays open for as long as glyphs are drawn
 
     # Writing
 
