@@ -76,7 +76,8 @@ class Sheet:
         self._known = characters(str(path), settings.CJK_FONT_NUMBER)
         self._page = _Page(self._fit(footer), dated=dated)
         self._page.add_font(FAMILY, "", path, collection_font_number=settings.CJK_FONT_NUMBER)
-        self._font: Any = self._page.fonts[FAMILY]
+        fonts: Any = self._page.fonts
+        self._font = fonts[FAMILY]
         self._font.cw[ord(BREAK)] = 0  # the font lacks it; what it lacks counts as wide
         self._page.set_title(self._fit(title))
         self._page.add_page()
