@@ -1,4 +1,4 @@
-"""Addresses: the console, the language switch, the customer's status page, the API, the partners' callbacks."""
+"""Addresses: the console, the language switch, the status page, the API, the partners' callbacks."""
 
 from django.contrib import admin
 from django.urls import include, path

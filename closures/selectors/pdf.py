@@ -76,8 +76,9 @@ class Sheet:
         self._known = characters(str(path), settings.CJK_FONT_NUMBER)
         self._page = _Page(self._fit(footer), dated=dated)
         self._page.add_font(FAMILY, "", path, collection_font_number=settings.CJK_FONT_NUMBER)
-        widths: Any = self._page.fonts[FAMILY].cw
-        widths[ord(BREAK)] = 0  # the font lacks it; what it lacks counts as wide
+        fonts: Any = self._page.fonts
+        self._font = fonts[FAMILY]
+        self._font.cw[ord(BREAK)] = 0  # the font lacks it; what it lacks counts as wide
         self._page.set_title(self._fit(title))
         self._page.add_page()
         self._write(title, size=TITLE, bold=True)
@@ -105,7 +106,11 @@ class Sheet:
         self._table([headings, *rows], widths=widths, headings=headings)
 
     def bytes(self) -> bytes:
-        return bytes(self._page.output())
+        """The finished document; nothing can be written any more."""
+        try:
+            return bytes(self._page.output())
+        finally:
+            self._font.close()  # the font's file stays open for as long as glyphs are drawn
 
     # Writing
 

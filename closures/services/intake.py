@@ -60,11 +60,6 @@ class GroundMissing(ClosureError):
     template = _("Say on what ground the lender closes this account.")
 
 
-class CalendarIncomplete(ClosureError):
-    code = "calendar_incomplete"
-    template = _("The work calendar does not know {day}. Have the calendar loaded; no due date is guessed.")
-
-
 class AssertionStale(ClosureError):
     code = "assertion_stale"
     template = _(

@@ -128,11 +128,8 @@ def test_an_unconfirmed_number_is_marked_so() -> None:
         "ANSWER_DUE",
         "COMPLAINT_REVIEW_REQUEST",
         "COMPLAINT_REVIEW_DECISION",
-<<<<<<< HEAD
         "BUREAU_CORRECTION",
-=======
         "COMPLAINT_TARGET",
->>>>>>> slice-a
         "POSTING_WINDOW",
         "DESTRUCTION_WAIT",
         "NOTICE_CAP_PER_NUMBER_DAY",
