@@ -26,7 +26,7 @@ def approval(ticket: ClosureTicket, **fields: str) -> dict[str, str]:
 # --- Who is offered what ------------------------------------------------------------------------------
 
 OFFERED = {
-    Role.AGENT: {"withdraw", "hold"},
+    Role.AGENT: {"withdraw", "hold", "status_link", "renew_link"},
     Role.REVIEWER: {"approve", "reject", "hold", "cancel", "reveal"},
     Role.LEAD: {"approve", "reject", "hold", "cancel", "reveal"},
     Role.RISK: {"hold"},
