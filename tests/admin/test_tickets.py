@@ -26,7 +26,7 @@ def approval(ticket: ClosureTicket, **fields: str) -> dict[str, str]:
 # --- Who is offered what ------------------------------------------------------------------------------
 
 OFFERED = {
-    Role.AGENT: {"withdraw", "hold", "complain"},
+    Role.AGENT: {"withdraw", "hold", "complain", "status_link", "renew_link"},
     Role.REVIEWER: {"approve", "reject", "hold", "cancel", "reveal", "pack"},
     Role.LEAD: {"approve", "reject", "hold", "cancel", "reveal", "pack"},
     Role.RISK: {"hold"},

@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db import connection, models
 
 from accounts import pii
+from accounts.actors import Actor
 from accounts.errors import Refusal
 from accounts.models import CustomerIdentity
 from closures.models import (
@@ -24,7 +25,7 @@ from closures.models import (
     PartnerCallback,
     UnbindAttempt,
 )
-from closures.services import complaints, holds, intake, review
+from closures.services import complaints, holds, identity_codes, intake, review
 from tests.factories import a_person
 from tests.stage import Stage
 
@@ -94,6 +95,11 @@ def live(stage: Stage) -> None:
     )  # fmt: skip
     other = stage.request(stage.account(product="BAITIAO", customer=person))
     intake.withdraw(ticket_id=other.pk, actor=stage.staff("agent"), now=stage.now)
+    himself = Actor.customer(person)
+    asks = {"ticket_id": other.pk, "purpose": "STATUS_DETAILS", "actor": himself, "now": stage.now}
+    identity_codes.issue(**asks)
+    with pytest.raises(Refusal):
+        identity_codes.verify(**asks, code="000000000")
     risk = stage.request(stage.account(product="JIEBEI", customer=person), reason="RISK_CONTROL")
     stage.assess()
     review.reject(ticket_id=risk.pk, ground="证据不足", actor=stage.staff("lead"), now=stage.now)
