@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import transaction
@@ -28,14 +29,23 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+# Whether a decision is under way on this thread: the outermost one records, after it has undone everything.
+_deciding: ContextVar[bool] = ContextVar("deciding", default=False)
+
+
 def decision(function: Callable[P, R]) -> Callable[P, R]:
     """Run a service in one transaction; a `Refusal` undoes it whole and leaves a `RefusedAction` row.
 
-    The record is written after the roll-back, so it stays, unless an outer transaction is undone too.
+    The record is written after the roll-back, by the outermost of nested decisions, so it stays, unless a
+    transaction around them all is undone too.
     """
 
     @functools.wraps(function)
     def decide(*args: P.args, **kwargs: P.kwargs) -> R:
+        if _deciding.get():
+            with transaction.atomic():
+                return function(*args, **kwargs)
+        outermost = _deciding.set(True)
         try:
             with transaction.atomic():
                 check_written(kwargs)
@@ -49,6 +59,8 @@ def decision(function: Callable[P, R]) -> Callable[P, R]:
                     facts=kwargs,
                 )
             raise
+        finally:
+            _deciding.reset(outermost)
 
     return decide
 

@@ -9,7 +9,7 @@ from django.utils.timezone import make_aware
 
 from accounts import pii
 from accounts.actors import Actor
-from closures.models import Complaint, ComplaintExtension, ComplaintText
+from closures.models import ClosureTicket, Complaint, ComplaintExtension, ComplaintText
 from closures.services import complaints
 from tests.stage import Stage
 
@@ -54,6 +54,13 @@ def decided(stage: Stage, complaint: Complaint | None = None, **given: Any) -> C
 
 def replied(stage: Stage, complaint: Complaint | None = None, **given: Any) -> Complaint:
     return act(stage, decided(stage, complaint, **given), "reply", text="经核查，答复如下。")
+
+
+def upheld(stage: Stage, ticket: ClosureTicket) -> Complaint:
+    """A complaint about this closing, upheld with its reversal as the remedy, and answered."""
+    complaint = investigating(stage, topic="WRONG_CLOSING", ticket_id=ticket.pk)
+    verdict = {"outcome": "UPHELD", "root_cause": "HUMAN_ERROR", "remedy": "REVERSAL"}
+    return replied(stage, complaint, **verdict)
 
 
 def extend(stage: Stage, complaint: Complaint, level: str = "COMPLEX", *, by: str = "") -> ComplaintExtension:

@@ -20,11 +20,20 @@ from closures.admin import base
 from closures.admin.base import TrackedAdmin
 from closures.admin.complaint_dialogs import DIALOGS
 from closures.admin.complaint_forms import reply_box
+from closures.admin.downloads import PDF, handed_out
 from closures.models import Complaint
 from closures.models.complaints import HANDLE
 from closures.rules.deadlines import china_date
-from closures.selectors import canned, complaint_clocks, complaint_file, complaint_letters, complaint_steps
+from closures.selectors import (
+    canned,
+    complaint_clocks,
+    complaint_file,
+    complaint_letters,
+    complaint_steps,
+    papers,
+)
 from closures.selectors.canned import UnknownField
+from closures.selectors.pdf import FontMissing
 
 DUE = {"late": "danger", "soon": "warning", "later": ""}
 RELATED = (
@@ -231,7 +240,15 @@ class ComplaintAdmin(RowsBeforeShown, ExactSearch, TrackedAdmin):
         facts = complaint_letters.reply_facts(complaint, now=timezone.now()) if complaint else None
         if facts is None or complaint.about_staff_id == request.user.pk:
             raise Http404
-        return render(request, "evidence/complaint_reply.html", {"facts": facts})
+        context: dict[str, Any] = {"facts": facts}
+        if "pdf" in request.GET:
+            try:
+                content = papers.reply_pdf(facts, dated=complaint.reviewed_at or complaint.replied_at)
+            except FontMissing as missing:
+                context["problem"] = missing.message
+            else:
+                return handed_out(request, content, name=f"{complaint.number}.pdf", kind=PDF)
+        return render(request, "evidence/complaint_reply.html", context)
 
     def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """GET: the text box with a canned reply in it. POST: the text as the complainant will read it."""

@@ -1,6 +1,7 @@
 """Why something is stuck: in one sentence what it waits for, since when, whose move it is, what comes next.
 
-For any ticket or unbinding task by its number or key; the same words on its page and by `manage.py why`.
+For any ticket, task, complaint, reversal or item of later money by its number or key; the same words on its
+page and by `manage.py why`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 from django.utils.translation import gettext as translate
 
 from accounts.models import User
-from closures.models import ClosureTicket, UnbindTask
-from closures.selectors import casefile, reasons
+from closures.models import ClosureTicket, Complaint, PostClosureItem, Reversal, UnbindTask
+from closures.selectors import after_closing, casefile, complaint_steps, reasons
 from closures.selectors.next_steps import MOVERS, Mover, moment, next_step
 
 Task = UnbindTask.State
@@ -54,8 +55,10 @@ def why(number: str, *, user: User | None = None) -> Waiting | None:
     ticket = ClosureTicket.objects.select_related("account").filter(number=number).first()
     if ticket is not None:
         return of_ticket(ticket, user=user)
-    task = UnbindTask.objects.select_related("ticket", "agreement").filter(key=number).first()
-    return of_task(task) if task is not None else None
+    for find in (_a_task, _a_complaint, _a_reversal, _an_item):
+        if (waiting := find(number)) is not None:
+            return waiting
+    return None
 
 
 def of_ticket(ticket: ClosureTicket, *, user: User | None = None) -> Waiting:
@@ -85,6 +88,51 @@ def of_task(task: UnbindTask) -> Waiting:
         sentence=sentence,
         until=task.due_at if task.state in UnbindTask.MACHINE else None,
         over=task.state in (*UnbindTask.DONE, Task.CANCELLED),
+    )
+
+
+def of_complaint(complaint: Complaint) -> Waiting:
+    """A complaint at the desk. Two queries."""
+    step = complaint_steps.next_step(complaint, beside=complaint_steps.beside_many([complaint])[complaint.pk])
+    return Waiting(
+        number=complaint.number,
+        state=complaint.get_state_display(),
+        since=complaint.state_since,
+        whose=step.whose,
+        sentence=step.sentence,
+        over=step.mover is Mover.NOBODY,
+    )
+
+
+def _a_task(number: str) -> Waiting | None:
+    task = UnbindTask.objects.select_related("ticket", "agreement").filter(key=number).first()
+    return of_task(task) if task is not None else None
+
+
+def _a_complaint(number: str) -> Waiting | None:
+    complaint = Complaint.objects.filter(number=number).first()
+    return of_complaint(complaint) if complaint is not None else None
+
+
+def _a_reversal(number: str) -> Waiting | None:
+    reversal = Reversal.objects.filter(number=number).first()
+    return _after(reversal, after_closing.reversal_next(reversal)) if reversal is not None else None
+
+
+def _an_item(number: str) -> Waiting | None:
+    item = PostClosureItem.objects.select_related("command").filter(number=number).first()
+    return _after(item, after_closing.money_next(item)) if item is not None else None
+
+
+def _after(row: Any, comes_next: str) -> Waiting:
+    """What came after a closing: its own sentence begins with whose move it is."""
+    whose, _colon, sentence = comes_next.replace("：", ": ", 1).partition(": ")
+    return Waiting(
+        number=row.number,
+        state=row.get_state_display(),
+        since=row.state_since,
+        whose=whose,
+        sentence=sentence.strip(),
     )
 
 

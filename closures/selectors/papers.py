@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -80,6 +80,51 @@ def certificate_pdf(ticket: ClosureTicket, *, intact: bool) -> bytes:
         small=True,
     )
     return sheet.bytes()
+
+
+def reply_pdf(facts: dict[str, Any], *, dated: datetime | None) -> bytes:
+    """The written reply to a complaint (`complaint_letters.reply_facts`). Raises FontMissing."""
+    title = (
+        translate("Reply to a credit-bureau dispute")
+        if facts["bureau"]
+        else translate("Reply to a complaint")
+    )
+    sheet = pdf.Sheet(
+        title=title,
+        number=facts["complaint"],
+        footer=f"{facts['lender']} · {facts['complaint']}",
+        dated=dated,
+    )
+    sheet.facts(
+        [
+            (translate("To"), translate("customer %(number)s") % {"number": facts["customer_no"]}),
+            (translate("From"), facts["lender"]),
+            (translate("Topic"), facts["topic"]),
+            (translate("Received"), facts["received_on"]),
+            (translate("Decision"), f"{facts['outcome']} ({facts['decided_on']})"),
+            (translate("Replied"), facts["reviewed_at"] or facts["replied_at"]),
+        ]
+    )
+    if facts["review"]:
+        sheet.heading(translate("Decision of the review"))
+        sheet.paragraph(facts["review"])
+        sheet.heading(translate("The reply before it"))
+    sheet.paragraph(facts["reply"])
+    sheet.heading(translate("Ways that are open to you"))
+    for way in _ways(facts):
+        sheet.paragraph(f"· {way}")
+    return sheet.bytes()
+
+
+def _ways(facts: dict[str, Any]) -> Iterator[str]:
+    if not facts["reviewed"]:
+        text = translate(
+            "A review by somebody who neither handled nor decided this matter: ask us for it by %(day)s."
+        )
+        yield text % {"day": facts["review_until"]}
+    yield translate("Mediation by the local mediation organisation for financial consumers.")
+    yield translate("The complaint hotline for financial consumers, 12378.")
+    yield translate("Arbitration where it was agreed, or an action before a people's court.")
 
 
 def certificate_html(ticket: ClosureTicket, *, intact: bool) -> bytes:

@@ -31,7 +31,7 @@ STEPS: tuple[tuple[str, object, tuple[str, ...]], ...] = (
     ("WAITED", _("Time to think it over"), (State.NOTICE_PERIOD,)),
     ("SETTLED", _("Nothing owed either way"), (State.SETTLING,)),
     ("UNBOUND", _("Linked agreements ended"), (State.UNBINDING,)),
-    ("CLOSED", _("Account closed"), (State.CLOSING, State.CLOSED)),
+    ("CLOSED", _("Account closed"), (State.CLOSING, State.CLOSED, State.REVERSED)),
 )
 # What a step is called where the lender wants the closing.
 LENDERS_WORDS: dict[str, object] = {"RECEIVED": _("Case opened"), "WAITED": _("Notice period")}
@@ -175,7 +175,7 @@ def _steps(ticket: ClosureTicket) -> Iterable[Step]:
     current = next((n for n, (_c, _l, states) in enumerate(STEPS) if ticket.state in states), None)
     for n, (code, label, states) in enumerate(STEPS):
         at = next((entered[state] for state in reversed(states) if state in entered), None)
-        if n == current and ticket.state != State.CLOSED:
+        if n == current and ticket.state not in ClosureTicket.WAS_CLOSED:
             standing = NOW
         elif at is not None and (current is None or n <= current):
             standing = DONE
@@ -198,6 +198,7 @@ HEADLINES: dict[str, object] = {
     State.UNBINDING: _("Linked agreements are being ended"),
     State.CLOSING: _("The account is being closed"),
     State.CLOSED: _("The account is closed"),
+    State.REVERSED: _("The closing was reversed"),
     State.REJECTED: _("The request was refused"),
     State.WITHDRAWN: _("The request was withdrawn"),
     State.CANCELLED: _("The closing was called off"),
@@ -241,6 +242,11 @@ def _phrase(ticket: ClosureTicket, *, obstacles: int) -> str:
             return translate("We end the agreements with the partners and have each one confirmed.")
         case State.CLOSING:
             return translate("The last step is under way. You receive a certificate.")
+        case State.REVERSED:
+            return translate(
+                "The closing was wrong. A new account takes the old one's place; agreements with partners "
+                "are yours to sign again."
+            )
         case State.CLOSED:
             return translate("Nothing is left for you to do. Keep the certificate.")
         case State.REJECTED:

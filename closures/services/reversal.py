@@ -30,7 +30,8 @@ from closures.gateways import ledger
 from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.gateways.ledger import LedgerFacts, LineState
 from closures.jobs import Job
-from closures.models import ClosureTicket, LedgerCommand, Reversal
+from closures.models import ClosureTicket, Complaint, LedgerCommand, Reversal
+from closures.models import complaint_terms as terms
 from closures.models.notices import NoticeKind
 from closures.models.numbers import new_number
 from closures.rules import retry
@@ -70,6 +71,11 @@ class SameApprover(ClosureError):
 class ComplaintMissing(ClosureError):
     code = "complaint_missing"
     template = _("Enter the number of the complaint; leave it empty where the finding is our own.")
+
+
+class ComplaintDoesNotSaySo(ClosureError):
+    code = "complaint_does_not_say_so"
+    template = _("No complaint {complaint} about this closing was upheld with its reversal as the remedy.")
 
 
 class NotAnAmount(ClosureError):
@@ -120,8 +126,8 @@ def propose(
     `source` is COMPLAINT with its `complaint_number`, or OWN_FINDING without one; the compensation is in
     yuan. Not safe to repeat: a second proposal is refused.
 
-    Raises: NotPermitted, GroundMissing, ComplaintMissing, NotAnAmount, TookPart, NotClosed, AlreadyProposed,
-    AnotherIsOpen.
+    Raises: NotPermitted, GroundMissing, ComplaintMissing, ComplaintDoesNotSaySo, NotAnAmount, TookPart,
+    NotClosed, AlreadyProposed, AnotherIsOpen.
     """
     person = _person(actor, "closures.propose_reversal", _("Propose a reversal"))
     ticket = ClosureTicket.objects.lock(ticket_id)
@@ -130,6 +136,8 @@ def propose(
         raise GroundMissing
     if bool(complaint_number) != (source == Reversal.Source.COMPLAINT):
         raise ComplaintMissing
+    if complaint_number and not _upheld(ticket, complaint_number):
+        raise ComplaintDoesNotSaySo(complaint=complaint_number)
     if not compensation_amount.is_finite() or compensation_amount < 0:
         raise NotAnAmount
     _check_may_be_reversed(ticket, person)
@@ -339,6 +347,12 @@ def _check_decision(reversal: Reversal, *, ground: str, actor: Actor) -> User:
     if person.pk in participants.in_the_closing(reversal.ticket_id):
         raise TookPart
     return person
+
+
+def _upheld(ticket: ClosureTicket, number: str) -> bool:
+    """A complaint of this number about this closing was upheld, and its remedy is the reversal."""
+    found = Complaint.objects.filter(ticket=ticket, number=number, remedy=terms.Remedy.REVERSAL).first()
+    return found is not None and found.final_outcome in terms.UPHELD
 
 
 def _check_may_be_reversed(ticket: ClosureTicket, person: User) -> None:

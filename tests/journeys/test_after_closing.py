@@ -12,10 +12,12 @@ from accounts.models import CreditAccount, Customer
 from closures.demo import stories_after
 from closures.demo.world import World
 from closures.models import ClosureTicket, PostClosureItem, Reversal
-from closures.services import callbacks, invariants, later_money, reversal
+from closures.services import callbacks, complaints, invariants, later_money, reversal
+from closures.services.complaints.deciding import ReversalMissing
 from tests.accounts import extracts
+from tests.complaint_cases import upheld
 from tests.services.test_callbacks import signed
-from tests.stage import Stage
+from tests.stage import Stage, refused
 
 
 def told(stage: Stage, account: CreditAccount, event_id: str, **posting: Any) -> None:
@@ -75,8 +77,15 @@ def test_a_wrong_closing_is_found_reversed_by_two_and_the_account_opened_once(st
 
 def test_an_upheld_complaint_names_the_reversal_it_forced(stage: Stage) -> None:
     ticket = stage.ticket("CLOSED")
-    row = reversed_(stage, ticket, source="COMPLAINT", complaint_number="CP260112ABCDEFGH")
-    assert (row.state, row.complaint_number) == ("DONE", "CP260112ABCDEFGH")
+    complaint = upheld(stage, ticket)
+    closing = {"complaint_id": complaint.pk, "actor": stage.staff("agent2")}
+    with refused(ReversalMissing):
+        complaints.close(**closing, now=stage.now)
+
+    row = reversed_(stage, ticket, source="COMPLAINT", complaint_number=complaint.number)
+
+    assert (row.state, row.complaint_number) == ("DONE", complaint.number)
+    assert complaints.close(**closing, now=stage.now).state == "CLOSED"
 
 
 def test_a_refund_after_closing_its_duplicate_and_its_clawback(stage: Stage) -> None:

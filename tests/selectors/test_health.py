@@ -11,7 +11,8 @@ from django.utils import translation
 
 from closures.models import ClosureTicket, Hold, UnbindTask
 from closures.selectors import health
-from closures.services import holds, rescue
+from closures.services import holds, rescue, reversal
+from tests import complaint_cases
 from tests.stage import Stage
 
 ALIPAY = ("ALIPAY", "PASSWORD_FREE", False)
@@ -103,3 +104,19 @@ def test_a_ledger_that_answers_nonsense_shows_on_the_ticket_until_it_answers(sta
 
     stage.until(ticket, "IN_REVIEW")
     assert "usable" not in english(lambda: health.of_ticket(stage.fresh(ticket)))
+
+
+def test_complaints_reversals_and_later_money_answer_to_their_numbers(stage: Stage) -> None:
+    ticket = stage.ticket("CLOSED")
+    complaint = complaint_cases.upheld(stage, ticket)
+    row = reversal.propose(
+        ticket_id=ticket.pk, source="COMPLAINT", complaint_number=complaint.number, root_cause="PROCESS",
+        ground="投诉成立", actor=stage.staff("reviewer2"), now=stage.now,
+    )  # fmt: skip
+
+    with translation.override("en"):
+        about_complaint, about_reversal = health.why(complaint.number), health.why(row.number)
+
+    assert about_complaint and about_complaint.whose and "reversed" in about_complaint.sentence
+    assert about_reversal and about_reversal.whose == "Compliance lead"
+    assert "approves or rejects" in about_reversal.sentence

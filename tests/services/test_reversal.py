@@ -21,6 +21,7 @@ from closures.services.holds import GroundMissing
 from closures.services.reversal import (
     AlreadyProposed,
     AnotherIsOpen,
+    ComplaintDoesNotSaySo,
     ComplaintMissing,
     CorrectionProofMissing,
     NotAnAmount,
@@ -30,6 +31,7 @@ from closures.services.reversal import (
     TookPart,
 )
 from tests.closed_cases import look, unseen
+from tests.complaint_cases import upheld
 from tests.races import at_once, race
 from tests.stage import Stage, refused, written
 
@@ -70,10 +72,11 @@ def opened(stage: Stage, row: Reversal, rounds: int = 8) -> Reversal:
 
 def test_a_proposal_waits_for_a_second_person_and_changes_nothing_else(stage: Stage) -> None:
     ticket = stage.ticket("CLOSED")
-    row = proposed(stage, ticket, source="COMPLAINT", complaint_number="CP260112ABCDEFGH")
+    complaint = upheld(stage, ticket)
+    row = proposed(stage, ticket, source="COMPLAINT", complaint_number=complaint.number)
     assert row.number.startswith("RV260112")
     assert (row.state, row.asked_by, row.asked_at) == ("PROPOSED", stage.staff("reviewer2").user, stage.now)
-    assert (row.complaint_number, row.compensation_amount) == ("CP260112ABCDEFGH", Decimal("50.00"))
+    assert (row.complaint_number, row.compensation_amount) == (complaint.number, Decimal("50.00"))
     assert (row.new_account, row.bureau_due_on) == (None, None)
     assert written(row) == (str(stage.staff("reviewer2")), "录音核查：客户未申请")
     assert stage.fresh(ticket).state == "CLOSED"
@@ -85,6 +88,7 @@ def test_a_proposal_waits_for_a_second_person_and_changes_nothing_else(stage: St
         (GroundMissing, {"ground": " "}),
         (ComplaintMissing, {"source": "COMPLAINT"}),
         (ComplaintMissing, {"complaint_number": "CP1"}),
+        (ComplaintDoesNotSaySo, {"source": "COMPLAINT", "complaint_number": "CP1"}),
         (NotAnAmount, {"compensation_amount": Decimal("-0.01")}),
         (NotAnAmount, {"compensation_amount": Decimal("NaN")}),
         (NotPermitted, {"by": "agent2"}),

@@ -1,4 +1,4 @@
-"""`manage.py why NUMBER`: what a ticket or an unbinding task waits for, in one sentence."""
+"""`manage.py why NUMBER`: what a ticket, task, complaint, reversal or later money waits for, in a sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = "Says in one sentence what a case waits for, since when, whose move it is and what comes next."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("number", help="the number of a ticket, or the key of an unbinding task")
+        parser.add_argument("number", help="a number, or the key of a task")
         parser.add_argument("--language", default=settings.LANGUAGE_CODE, choices=["zh-hans", "en"])
 
     def handle(self, *args: Any, number: str, language: str, **options: Any) -> None:

@@ -12,7 +12,7 @@ from accounts.actors import Actor
 from accounts.decisions import decision
 from accounts.tracking import move
 from closures.errors import ClosureError
-from closures.models import ClosureTicket, Complaint, ComplaintText, Hold
+from closures.models import ClosureTicket, Complaint, ComplaintText, Hold, Reversal
 from closures.models import complaint_terms as terms
 from closures.models.complaints import DECIDE
 from closures.models.notices import NoticeKind
@@ -67,6 +67,11 @@ class ClosingStillHeld(ClosureError):
         "Complaint {number} is upheld and still holds closing {ticket}. Cancel that closing, or let a "
         "reviewer lift the hold with a reason; then close the complaint."
     )
+
+
+class ReversalMissing(ClosureError):
+    code = "reversal_missing"
+    template = _("Complaint {number} was upheld: closing {ticket} has to be reversed by two people first.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +165,7 @@ def reply(*, complaint_id: int, text: str, actor: Actor, now: datetime) -> Compl
 def close(*, complaint_id: int, actor: Actor, now: datetime) -> Complaint:
     """Nothing is left to do. A review may still be requested in its time.
 
-    Raises: NotPermitted, Recused, NotPossible, ClosingStillHeld.
+    Raises: NotPermitted, Recused, NotPossible, ClosingStillHeld, ReversalMissing.
     """
     person = desk.staff(actor)
     complaint = desk.locked(complaint_id)
@@ -209,3 +214,8 @@ def _check_ticket(complaint: Complaint) -> None:
     number = held.values_list("ticket__number", flat=True).first()
     if number is not None:
         raise ClosingStillHeld(number=complaint.number, ticket=number)
+    if complaint.remedy != Remedy.REVERSAL or complaint.ticket is None:
+        return
+    granted = complaint.ticket.reversals.filter(state__in=Reversal.GRANTED)
+    if not granted.exists():
+        raise ReversalMissing(number=complaint.number, ticket=complaint.ticket.number)
