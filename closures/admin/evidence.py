@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -113,7 +114,7 @@ class EvidencePackAdmin(ExactSearch, UntrackedAdmin):
     ordering = ("-pk",)
     sortable_by = ("made_at",)
     fields = (
-        "number", "ticket", "made_at", "made_from", "language", "size_shown", "silent_shown", "digest",
+        "number", "ticket", "made_at", "made_from", "language_shown", "size_shown", "silent_shown", "digest",
     )  # fmt: skip
     change_form_outer_before_template = "admin/closures/evidencepack/download.html"
 
@@ -147,6 +148,10 @@ class EvidencePackAdmin(ExactSearch, UntrackedAdmin):
     @display(description=_("made by"))
     def made_from(self, pack: EvidencePack) -> str:
         return str(pack.made_by)
+
+    @display(description=_("language"))
+    def language_shown(self, pack: EvidencePack) -> str:
+        return str(dict(settings.LANGUAGES).get(pack.language, pack.language))
 
     @display(description=_("size"))
     def size_shown(self, pack: EvidencePack) -> str:

@@ -126,6 +126,22 @@ def test_with_nothing_to_keep_the_customer_is_told_that_his_data_will_go(stage: 
     assert "30 日等待期" in text_of(inbox)
 
 
+def test_an_open_account_without_a_relationship_on_file_is_a_reason_too(stage: Stage) -> None:
+    from tests.factories import an_account  # noqa: PLC0415
+
+    account = an_account()
+    request = answer(stage, ask(stage, account.customer))
+    assert [(why["code"], why["lender"]) for why in request.kept] == [
+        ("RELATIONSHIP", account.product.lender.legal_name)
+    ]
+
+
+def test_nobody_is_promised_what_the_list_would_refuse(stage: Stage) -> None:
+    """Without a relationship on file no day can be told, so nobody is erased or told that he will be."""
+    request = answer(stage, ask(stage, a_person()))
+    assert [why["code"] for why in request.kept] == ["LEGAL_DUTY"]
+
+
 def test_an_answer_is_given_once(stage: Stage) -> None:
     request = answer(stage, ask(stage, a_person()))
     with refused(NotPossible, request):
