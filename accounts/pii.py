@@ -223,7 +223,7 @@ class SealedTable:
     model: type[models.Model]
     subject_path: str
     fields: list[str] = dataclass_field(default_factory=list)
-    customer_path: str = ""  # to the customer whose erasure empties the row
+    customer_path: str | None = ""  # to the customer whose erasure empties the row; None: nobody's
     row_goes: bool = False  # erasure deletes the row; else it empties the sealed columns
 
 
@@ -235,13 +235,14 @@ def register_sealed(
     field: str,
     subject_path: str,
     *,
-    customer_path: str = "",
+    customer_path: str | None = "",
     row_goes: bool = False,
 ) -> None:
     """`manage.py rotate_keys` reseals `{field}_sealed` of `model`, and erasing a customer empties it.
 
     `subject_path` is a lookup from the model to the text that was given as `subject`, `customer_path` one to
-    the customer; with `row_goes` his erasure deletes the whole row. A guard wants a path for every table.
+    the customer, or None where no customer is meant (a client's secret, an answer kept for days); with
+    `row_goes` his erasure deletes the whole row. A guard wants one or the other said.
     Safe to repeat.
     """
     model._meta.get_field(f"{field}_sealed")
@@ -257,6 +258,11 @@ def register_sealed(
 
 def sealed_tables() -> list[SealedTable]:
     return list(_tables.values())
+
+
+def personal_tables() -> list[SealedTable]:
+    """The sealed tables that an erasure has to reach."""
+    return [table for table in sealed_tables() if table.customer_path is not None]
 
 
 def reseal(row: Any, *, subject: str, fields: Iterable[str]) -> bool:

@@ -87,7 +87,7 @@ def an_order(stage: Stage, ticket: ClosureTicket, *, kind: str = "JUDICIAL") -> 
 
 def sealed_left(customer: Customer) -> int:
     """How many rows of any table still hold something sealed of him."""
-    return sum(erasing.sealed_of(customer, table).count() for table in pii.sealed_tables())
+    return sum(erasing.sealed_of(customer, table).count() for table in pii.personal_tables())
 
 
 def work_days(stage: Stage) -> None:

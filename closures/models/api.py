@@ -106,8 +106,8 @@ class ApiClient(Tracked):
         return live
 
 
-pii.register_sealed(ApiClient, "secret", "key_id")
-pii.register_sealed(ApiClient, "previous_secret", "key_id")
+pii.register_sealed(ApiClient, "secret", "key_id", customer_path=None)
+pii.register_sealed(ApiClient, "previous_secret", "key_id", customer_path=None)
 
 
 class ApiCall(models.Model):
@@ -148,7 +148,7 @@ class ApiCall(models.Model):
         return f"{self.operation} {self.nonce}"
 
 
-pii.register_sealed(ApiCall, "response", "nonce")
+pii.register_sealed(ApiCall, "response", "nonce", customer_path=None)  # days old at most; a sweep deletes it
 
 
 class AppRequest(models.Model):

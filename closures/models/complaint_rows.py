@@ -214,7 +214,7 @@ class ComplaintText(models.Model):
         return f"{self.kind} of complaint {self.complaint_id}"
 
 
-pii.register_sealed(ComplaintText, "text", "key")
+pii.register_sealed(ComplaintText, "text", "key", customer_path="complaint__customer", row_goes=True)
 
 
 class CannedReply(Tracked):

@@ -192,4 +192,4 @@ class IdentityCodeText(models.Model):
         return f"text of one-time code {self.code_id}"
 
 
-pii.register_sealed(IdentityCodeText, "text", "code__key")
+pii.register_sealed(IdentityCodeText, "text", "code__key", customer_path="code__customer", row_goes=True)

@@ -179,6 +179,13 @@ class Reversal(Tracked, QueueRow):
 
     # Properties
 
+    @classmethod
+    def under_way(cls) -> Q:
+        """Asked for, being done, or done with the credit report still wrong."""
+        return Q(state__in=[cls.State.PROPOSED, cls.State.OPENING]) | Q(
+            state=cls.State.DONE, bureau_corrected_at__isnull=True
+        )
+
     @property
     def awaits_bureau(self) -> bool:
         return self.state in self.GRANTED and self.bureau_corrected_at is None

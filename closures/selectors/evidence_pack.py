@@ -16,14 +16,21 @@ from django.utils.timezone import localtime
 
 from accounts.models import CreditAccount, LineRestriction, PartnerAgreement
 from closures.models import (
+    AppRequest,
     Blocker,
     ClosureTicket,
+    Complaint,
+    ComplaintExtension,
     Hold,
+    IdentityCode,
     LedgerCommand,
     Notice,
     PartnerCallback,
+    PostClosureItem,
+    Reversal,
     UnbindAttempt,
     UnbindTask,
+    Webhook,
 )
 
 FORMAT = 1
@@ -67,11 +74,40 @@ ACCOUNT = (
 )  # fmt: skip
 ATTEMPT = ("task_id", "verb", "fence", "started_at", "finished_at", "heard", "detail", "applied")
 CALLBACK = ("partner", "event_id", "kind", "about", "received_at", "repeats", "outcome", "detail")
+CODE = (
+    "purpose", "state", "state_since", "asked_by", "identity_version", "issued_at", "expires_at", "ended_at",
+    "tries", "reason_code",
+)  # fmt: skip
+APP = ("client__key_id", "assertion", "asserted_at", "received_at", "told_state")
+WEBHOOK = ("client__key_id", "event_id", "kind", "body_digest", "occurred_at", "state", "state_since")
+# What was written is the customer's and ours; the pack says that there was a complaint and what came of it.
+COMPLAINT = (
+    "number", "kind", "channel", "topic", "state", "state_since", "received_on", "registered_by", "handler",
+    "due_on", "due_rule__code", "due_calendar", "regulator_deadline", "decided_by", "decided_at", "outcome",
+    "root_cause", "remedy", "compensation", "marked_on", "replied_at", "review_requested_on", "review_due_on",
+    "reviewed_by", "review_outcome", "ended_at",
+)  # fmt: skip
+EXTENSION = (
+    "complaint__number", "level", "state", "from_due_on", "to_due_on", "to_rule__code", "to_calendar",
+    "asked_by", "asked_at", "approved_by", "told_at",
+)  # fmt: skip
+REVERSAL = (
+    "number", "source", "complaint_number", "root_cause", "ground", "compensation_amount", "state",
+    "state_since", "asked_by", "asked_at", "approved_by", "approved_at", "new_account__account_no",
+    "bureau_due_on", "bureau_rule__code", "bureau_calendar", "bureau_corrected_at", "bureau_corrected_by",
+    "bureau_proof",
+)  # fmt: skip
+LATER_MONEY = (
+    "number", "kind", "direction", "amount", "source", "external_ref", "takes_back", "occurred_at",
+    "found_at", "state", "state_since", "owner", "paid_by", "command__key", "proof", "write_off_asked_by",
+    "written_off_by", "ended_at",
+)  # fmt: skip
 PEOPLE = frozenset(
     {
         "requested_by", "last_edited_by", "decided_by", "notice_waiver_asked_by", "notice_waived_by",
         "cancel_asked_by", "cancelled_by", "owner", "evidence_by", "confirmed_by", "waiver_asked_by",
-        "waived_by",
+        "waived_by", "asked_by", "approved_by", "registered_by", "handler", "reviewed_by", "paid_by",
+        "bureau_corrected_by", "write_off_asked_by", "written_off_by",
     }
 )  # fmt: skip
 
@@ -148,7 +184,7 @@ def _since(ticket: ClosureTicket) -> dict[str, Any]:
     return {"history_date__gte": ticket.requested_at}
 
 
-# Another noun that belongs to a case (a complaint, a reversal, money after closing) is one line here.
+# Another noun that belongs to a case is one line here.
 PARTS: dict[str, Part] = {
     "ticket_history": lambda t, silent: history(ClosureTicket.history.filter(id=t.pk), TICKET),
     "blockers": _blockers,
@@ -165,6 +201,17 @@ PARTS: dict[str, Part] = {
         PartnerAgreement.history.filter(account_id=t.account_id, **_since(t)), AGREEMENT
     ),
     "account": lambda t, silent: history(CreditAccount.history.filter(id=t.account_id, **_since(t)), ACCOUNT),
+    "identity_codes": lambda t, silent: history(IdentityCode.history.filter(ticket_id=t.pk), CODE),
+    "app_requests": lambda t, silent: plainly(AppRequest.objects.filter(ticket=t), APP),
+    "webhooks": lambda t, silent: history(Webhook.history.filter(ticket_id=t.pk), WEBHOOK),
+    "complaints": lambda t, silent: history(Complaint.history.filter(ticket_id=t.pk), COMPLAINT),
+    "complaint_extensions": lambda t, silent: history(
+        ComplaintExtension.history.filter(complaint__ticket=t), EXTENSION
+    ),
+    "reversals": lambda t, silent: history(Reversal.history.filter(ticket_id=t.pk), REVERSAL),
+    "later_money": lambda t, silent: history(
+        PostClosureItem.history.filter(account_id=t.account_id, **_since(t)), LATER_MONEY
+    ),
 }
 
 

@@ -15,11 +15,14 @@ from accounts.selectors import regulations
 from accounts.selectors.regulations import NoRegulation
 from closures.models import (
     ClosureTicket,
+    Complaint,
     DeletionRequest,
     DestructionItem,
     Hold,
     LedgerCommand,
     Notice,
+    PostClosureItem,
+    Reversal,
     UnbindTask,
 )
 from closures.rules.retention import Keep, KeepCode, Relationship, reasons
@@ -37,7 +40,7 @@ def _tickets(**which: Any) -> QuerySet[ClosureTicket]:
 
 
 # What keeps a customer's data from being destroyed on a day, each as a Q on customers, in the order in which
-# a person is told. Whoever adds a kind of case (a complaint, money after closing) adds its line here.
+# a person is told. Whoever adds a kind of case adds its line here.
 KEEPERS: dict[str, Callable[[date], Q]] = {
     "IN_USE": lambda on: ~Q(standing=Customer.Standing.RESTRICTED),
     "NO_RELATIONSHIP": lambda on: ~Q(Exists(_relationships())),
@@ -54,6 +57,17 @@ KEEPERS: dict[str, Callable[[date], Q]] = {
         Exists(Hold.objects.filter(ticket__account__customer=OuterRef("pk"), state=Hold.State.OPEN))
     ),
     "CASE_OPEN": lambda on: Q(Exists(_tickets(state__in=ClosureTicket.OPEN))),
+    "COMPLAINT_OPEN": lambda on: Q(
+        Exists(Complaint.objects.filter(customer=OuterRef("pk"), state__in=Complaint.RUNNING))
+    ),
+    "REVERSAL_OPEN": lambda on: Q(
+        Exists(Reversal.objects.filter(Reversal.under_way(), ticket__account__customer=OuterRef("pk")))
+    ),
+    "MONEY_OPEN": lambda on: Q(
+        Exists(
+            PostClosureItem.objects.filter(account__customer=OuterRef("pk"), state__in=PostClosureItem.OPEN)
+        )
+    ),
     "CALL_UNDER_WAY": lambda on: (
         Q(
             Exists(
@@ -100,17 +114,19 @@ def keeps(customer_id: int, *, on: date) -> str:
 
 
 def kept(customer: Customer, *, on: date) -> list[dict[str, Any]]:
-    """Why his data is kept on that day, JSON-ready, each reason with the law it stands on. Five queries."""
+    """Why his data is kept on that day, JSON-ready, each reason with the law it stands on. Six queries."""
     rows = customer.relationships.select_related("lender").order_by("lender__code", "pk")
     times = [Relationship(lender=row.lender.legal_name, retain_until=row.retain_until) for row in rows]
     accounts = customer.accounts.exclude(line_state=CreditAccount.LineState.CLOSED)
     lenders = accounts.order_by("product__lender__code").values_list("product__lender__legal_name", flat=True)
     times += [Relationship(lender=name, retain_until=None) for name in dict.fromkeys(lenders)]
-    cases = ClosureTicket.objects.filter(account__customer=customer, state__in=ClosureTicket.OPEN)
+    tickets = ClosureTicket.objects.filter(account__customer=customer, state__in=ClosureTicket.OPEN)
+    complaints = Complaint.objects.filter(customer=customer, state__in=Complaint.RUNNING)
+    cases = [*tickets.order_by("pk"), *complaints.order_by("pk")]
     holds = Hold.objects.filter(ticket__account__customer=customer, state=Hold.State.OPEN)
     found = reasons(
         relationships=times,
-        open_cases=list(cases.order_by("pk").values_list("number", flat=True)),
+        open_cases=[case.number for case in cases],
         # Without a relationship on file no day can be told and nobody is erased: that is a duty too.
         held=holds.exists() or not times,
         on=on,

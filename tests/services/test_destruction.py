@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,12 +13,32 @@ from accounts.actors import SHIPPED
 from accounts.models import Customer, CustomerIdentity, LenderRelationship, RefusedAction
 from accounts.services import relationships
 from accounts.tracking import NotPermitted, NotPossible, save_as
-from closures.models import DestructionItem, DestructionList, NoticeBody, PartnerCallback, UnbindAttempt
+from closures.models import (
+    ComplaintText,
+    DestructionItem,
+    DestructionList,
+    NoticeBody,
+    PartnerCallback,
+    PostClosureItem,
+    UnbindAttempt,
+)
 from closures.selectors import retention as reads
-from closures.services import invariants, retention
+from closures.services import invariants, retention, reversal
 from closures.services.retention import erasing
+from tests.complaint_cases import act, lodge
 from tests.factories import a_customer, a_person
-from tests.keeping import after_the_wait, an_order, approve, approved, closed, item_of, over, sealed_left, to
+from tests.keeping import (
+    after_the_wait,
+    an_order,
+    approve,
+    approved,
+    closed,
+    item_of,
+    over,
+    quiet,
+    sealed_left,
+    to,
+)
 from tests.races import at_once, race
 from tests.stage import Stage, refused, written
 
@@ -93,6 +114,31 @@ def test_what_keeps_somebody_keeps_him_off_the_list_and_is_named(stage: Stage, c
     found = reads.keeps(customer.pk, on=stage.now.date())
     assert found == ("ACCOUNT_OPEN" if code == "CASE_OPEN" else code)
     assert list(reads.erasable(on=stage.now.date())) == []
+
+
+@pytest.mark.parametrize("code", ["COMPLAINT_OPEN", "REVERSAL_OPEN", "MONEY_OPEN"])
+def test_what_is_open_after_a_closing_keeps_him(stage: Stage, code: str) -> None:
+    customer, ticket = closed(stage)
+    on = over(stage, customer).date()
+    assert reads.keeps(customer.pk, on=on) == ""
+    match code:
+        case "COMPLAINT_OPEN":
+            complaint = lodge(stage, ticket_id=ticket.pk)
+            assert complaint.number in [k.get("case") for k in reads.kept(customer, on=on)]
+        case "REVERSAL_OPEN":
+            reversal.propose(
+                ticket_id=ticket.pk, source="OWN_FINDING", root_cause="NOT_ASKED_FOR", ground="录音核查",
+                compensation_amount=Decimal(0), actor=stage.staff("reviewer2"), now=stage.now,
+            )  # fmt: skip
+        case "MONEY_OPEN":
+            item = PostClosureItem(
+                number="PM-TEST", account=ticket.account, ticket=ticket, kind="REFUND", source="LEDGER",
+                direction="TO_CUSTOMER", amount=Decimal("66.00"), external_ref="R-1",
+                occurred_at=stage.now, found_at=stage.now, state_since=stage.now,
+            )  # fmt: skip
+            save_as(item, actor=SHIPPED, reason="test", now=stage.now)
+    assert reads.keeps(customer.pk, on=on) == code
+    assert list(reads.erasable(on=on)) == []
 
 
 def test_every_reason_to_keep_is_asked_alike_of_one_and_of_all(stage: Stage) -> None:
@@ -207,7 +253,7 @@ def test_nothing_sealed_is_left_and_the_proof_says_what_went(stage: Stage) -> No
     item = item_of(customer)
     assert item.state == "ERASED" and item.proof["left"] == 0 and len(item.proof["digest"]) == 64
     assert sum(item.proof["rows"].values()) == before
-    assert set(item.proof["rows"]) == {t.model._meta.label_lower for t in pii.sealed_tables()}
+    assert set(item.proof["rows"]) == {t.model._meta.label_lower for t in pii.personal_tables()}
     assert sealed_left(customer) == 0 and sealed_left(other) == 1
     assert not CustomerIdentity.objects.filter(customer=customer).exists()
     assert not NoticeBody.objects.filter(notice__customer=customer).exists()
@@ -216,6 +262,20 @@ def test_nothing_sealed_is_left_and_the_proof_says_what_went(stage: Stage) -> No
     assert fresh(customer).standing == "ERASED"
     assert customer.history.count() == history["customer"] + 1
     assert {r.number: r.violations for r in invariants.run(now=stage.now) if r.violations} == {}
+
+
+def test_what_was_written_of_a_complaint_goes_with_him(stage: Stage) -> None:
+    customer, ticket = closed(stage)
+    complaint = lodge(stage, ticket_id=ticket.pk)
+    act(stage, complaint, "withdraw")
+    quiet(stage)
+    over(stage, customer)
+    row = approved(stage)
+    after_the_wait(stage, row)
+    assert erase(stage) == 1
+    assert not ComplaintText.objects.exists() and sealed_left(customer) == 0
+    complaint.refresh_from_db()
+    assert complaint.state == "WITHDRAWN", "that there was one stays known"
 
 
 def test_erasing_twice_is_erasing_once(stage: Stage) -> None:
@@ -284,7 +344,7 @@ def test_a_table_that_does_not_say_whose_its_seals_are_stops_the_erasure(
     customer = a_former_customer(stage.now.date())
     row = approved(stage)
     after_the_wait(stage, row)
-    monkeypatch.setattr(pii.sealed_tables()[-1], "customer_path", "")
+    monkeypatch.setattr(pii.personal_tables()[-1], "customer_path", "")
     erase(stage)
     assert fresh(customer).standing == "RESTRICTED" and sealed_left_of_identity(customer) == 1
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import pytest
 from accounts.tracking import NotPermitted, save_as
 from closures.models import ClosureTicket, EvidencePack
 from closures.selectors import evidence_pack, pdf
-from closures.services import evidence, holds
+from closures.services import evidence, holds, reversal
 from closures.services.evidence import packing, verify_pack
+from tests.complaint_cases import WORDS, upheld
 from tests.factories import a_person
 from tests.stage import Stage, refused
 
@@ -237,3 +239,21 @@ def test_a_letter_prints_every_character_or_a_mark(tmp_path: Path) -> None:
     first = pdf.letter("答复书", [text], [("编号", "CP1")], "保密", number="CP1")
     assert first.startswith(b"%PDF-") and len(first) < 60_000
     assert first == pdf.letter("答复书", [text], [("编号", "CP1")], "保密", number="CP1")
+
+
+def test_what_followed_the_closing_is_in_the_pack(stage: Stage) -> None:
+    ticket = stage.ticket("CLOSED", *BOUND)
+    complaint = upheld(stage, ticket)
+    proposed = reversal.propose(
+        ticket_id=ticket.pk, source="COMPLAINT", complaint_number=complaint.number,
+        root_cause="NOT_ASKED_FOR", ground="录音核查", compensation_amount=Decimal("50.00"),
+        actor=stage.staff("reviewer2"), now=stage.now,
+    )  # fmt: skip
+    facts = case(make(stage, ticket))
+    assert facts["complaints"][-1]["outcome"] == "UPHELD"
+    assert facts["complaints"][-1]["due_rule_code"] == complaint.due_rule.code
+    assert facts["complaints"][-1]["registered_by"] == complaint.registered_by.staff_no
+    assert facts["reversals"][-1]["number"] == proposed.number
+    assert facts["reversals"][-1]["compensation_amount"] == "50.00"
+    assert WORDS not in json.dumps(facts, ensure_ascii=False), "what he wrote is his"
+    assert {"identity_codes", "app_requests", "webhooks", "complaint_extensions", "later_money"} < set(facts)

@@ -1,4 +1,4 @@
-"""`manage.py why NUMBER`: what a ticket, task, complaint, reversal or later money waits for, in a sentence."""
+"""`manage.py why NUMBER`: what a ticket, task, complaint, reversal or later money waits for, in words."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def _nobody_erased_too_early() -> Finding:
 def _sealed() -> Q:
     """Something sealed of the customer is left in any table."""
     left = Q()
-    for table in pii.sealed_tables():
+    for table in pii.personal_tables():
         rows = table.model._base_manager.filter(**{table.customer_path: OuterRef("pk")})
         if not table.row_goes:
             filled = Q()
