@@ -47,7 +47,7 @@ home.CARDS |= {
         page="closures_reversal",
         line=of_reversal,
     ),
-    "BUREAU": Card(
+    "BUREAU_CORRECTIONS": Card(
         title=_("Credit reports to correct"),
         nothing=_("No credit report has to be corrected."),
         icon="fact_check",

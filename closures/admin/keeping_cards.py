@@ -51,7 +51,7 @@ CARDS: dict[str, Card] = {
         page="closures_destructionlist",
         line=of_destruction,
     ),
-    "BUREAU": Card(
+    "BUREAU_FILES": Card(
         title=_("Files for the credit bureau"),
         nothing=_("The credit bureau has been told everything."),
         icon="outbox",

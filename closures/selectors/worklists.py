@@ -18,14 +18,12 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from accounts.models import RefusedAction, Regulation, User
 from closures.jobs import Job
 from closures.models import (
-    BureauReport,
     ClosureTicket,
     Complaint,
     ComplaintExtension,
     DeletionRequest,
     DestructionList,
     InvariantCheck,
-    LedgerCommand,
     Notice,
     PartnerCallback,
     PostClosureItem,
@@ -38,7 +36,7 @@ from closures.models.complaints import DECIDE as DECIDE_COMPLAINT
 from closures.models.complaints import HANDLE as HANDLE_COMPLAINT
 from closures.models.notices import NoticeChannel
 from closures.models.tickets import Reason
-from closures.selectors import after_closing
+from closures.selectors import after_closing, keeping_lists, repair_lists
 from closures.selectors import complaint_lists as complaints
 
 SHOWN = 6
@@ -129,54 +127,6 @@ def asked_by_me(user: Any, now: datetime) -> QuerySet[ClosureTicket]:
     return mine.select_related(*TICKET).order_by("-pk")
 
 
-def stuck_tasks(*states: str) -> Callable[[Any, datetime], QuerySet[UnbindTask]]:
-    def query(user: Any, now: datetime) -> QuerySet[UnbindTask]:
-        waiting = UnbindTask.objects.filter(state__in=states)
-        return waiting.select_related("agreement", "ticket").order_by("state_since", "pk")
-
-    return query
-
-
-def task_waivers(user: Any, now: datetime) -> QuerySet[UnbindTask]:
-    asked = UnbindTask.objects.filter(
-        state__in=(UnbindTask.State.DEAD, UnbindTask.State.MANUAL), waiver_asked_by__isnull=False
-    ).exclude(waiver_asked_by=user)
-    return asked.select_related("agreement", "ticket").order_by("state_since", "pk")
-
-
-def evidence_to_confirm(user: Any, now: datetime) -> QuerySet[UnbindTask]:
-    given = UnbindTask.objects.filter(
-        state=UnbindTask.State.MANUAL, evidence_by__isnull=False, confirmed_by__isnull=True
-    ).exclude(evidence_by=user)
-    return given.select_related("agreement", "ticket").order_by("state_since", "pk")
-
-
-def dead_commands(user: Any, now: datetime) -> QuerySet[LedgerCommand]:
-    """Refused commands whose case still wants them, and those that have got no answer for long."""
-    over = Q(ticket__isnull=False) & ~Q(ticket__state__in=ClosureTicket.OPEN)
-    moved_on = Q(reason_code="TICKET_MOVED_ON") | over & ~Q(verb=LedgerCommand.Verb.UNFREEZE)
-    dead = Q(state=LedgerCommand.State.DEAD) & ~moved_on
-    silent = Q(state__in=LedgerCommand.OPEN, attempts__gte=settings.UNBIND_ATTEMPT_LIMIT)
-    stuck = LedgerCommand.objects.filter(dead | silent)
-    return stuck.select_related("account", "ticket").order_by("state_since", "pk")
-
-
-def unknown_tasks(user: Any, now: datetime) -> QuerySet[UnbindTask]:
-    """Calls whose fate nobody knows, and partners that have been out of reach for long."""
-    unreached = Q(state=UnbindTask.State.PENDING, attempts__gte=settings.UNBIND_ATTEMPT_LIMIT)
-    waiting = UnbindTask.objects.filter(Q(state=UnbindTask.State.UNKNOWN) | unreached)
-    return waiting.select_related("agreement", "ticket").order_by("state_since", "pk")
-
-
-def dead_webhooks(user: Any, now: datetime) -> QuerySet[Webhook]:
-    dead = Webhook.objects.filter(state=Webhook.State.DEAD)
-    return dead.select_related("client", "ticket").order_by("state_since", "pk")
-
-
-def alarms(user: Any, now: datetime) -> QuerySet[PartnerCallback]:
-    return PartnerCallback.objects.filter(outcome=PartnerCallback.Outcome.ALARM).order_by("-pk")
-
-
 def refusals(user: Any, now: datetime) -> QuerySet[RefusedAction]:
     return RefusedAction.objects.filter(at__gt=now - timedelta(days=7)).order_by("-at", "-pk")
 
@@ -184,27 +134,6 @@ def refusals(user: Any, now: datetime) -> QuerySet[RefusedAction]:
 def proposals(user: Any, now: datetime) -> QuerySet[Regulation]:
     waiting = Regulation.objects.filter(state=Regulation.State.PROPOSED).exclude(proposed_by=user)
     return waiting.order_by("valid_from", "pk")
-
-
-def deletions(user: Any, now: datetime) -> QuerySet[DeletionRequest]:
-    waiting = DeletionRequest.objects.filter(state=DeletionRequest.State.RECEIVED)
-    return waiting.select_related("customer").order_by("answer_due_on", "pk")
-
-
-def destruction_drafts(user: Any, now: datetime) -> QuerySet[DestructionList]:
-    return DestructionList.objects.filter(state=DestructionList.State.DRAFT).order_by("state_since", "pk")
-
-
-def destructions_to_approve(user: Any, now: datetime) -> QuerySet[DestructionList]:
-    proposed = DestructionList.objects.filter(state=DestructionList.State.PROPOSED).exclude(proposed_by=user)
-    return proposed.select_related("proposed_by").order_by("state_since", "pk")
-
-
-def bureau_reports(user: Any, now: datetime) -> QuerySet[BureauReport]:
-    """Files to hand in, to hear about, and to correct."""
-    State = BureauReport.State
-    waiting = BureauReport.objects.filter(state__in=(State.PREPARED, State.SUBMITTED, State.REJECTED))
-    return waiting.order_by("state_since", "pk")
 
 
 def invited(user: Any, now: datetime) -> QuerySet[User]:
@@ -264,7 +193,7 @@ KINDS = (
         filters={"state__exact": Reversal.State.PROPOSED},
     ),
     Kind(
-        code="BUREAU",
+        code="BUREAU_CORRECTIONS",
         rights=("closures.correct_bureau",),
         query=after_closing.bureau_corrections,
         filters={"bureau": "open"},
@@ -281,27 +210,27 @@ KINDS = (
         query=after_closing.write_offs_to_grant,
         filters={"state__exact": PostClosureItem.State.RECEIVABLE},
     ),
-    Kind(code="TASK_WAIVERS", rights=(WAIVE,), query=task_waivers),
+    Kind(code="TASK_WAIVERS", rights=(WAIVE,), query=repair_lists.task_waivers),
     Kind(code="PROPOSALS", rights=("accounts.edit_regulation",), query=proposals),
     Kind(
         code="DELETIONS",
         rights=("closures.answer_deletion",),
-        query=deletions,
+        query=keeping_lists.deletions,
         filters={"state__exact": DeletionRequest.State.RECEIVED},
     ),
     Kind(
         code="DESTRUCTION_DRAFTS",
         rights=("closures.propose_destruction",),
-        query=destruction_drafts,
+        query=keeping_lists.destruction_drafts,
         filters={"state__exact": DestructionList.State.DRAFT},
     ),
     Kind(
         code="DESTRUCTIONS",
         rights=("closures.approve_destruction",),
-        query=destructions_to_approve,
+        query=keeping_lists.destructions_to_approve,
         filters={"state__exact": DestructionList.State.PROPOSED},
     ),
-    Kind(code="BUREAU", rights=("closures.report_to_bureau",), query=bureau_reports),
+    Kind(code="BUREAU_FILES", rights=("closures.report_to_bureau",), query=keeping_lists.bureau_reports),
     Kind(
         code="BLOCKED",
         rights=(REQUEST,),
@@ -317,36 +246,36 @@ KINDS = (
     Kind(
         code="DEAD_TASKS",
         rights=(REVIVE,),
-        query=stuck_tasks(UnbindTask.State.DEAD),
+        query=repair_lists.stuck_tasks(UnbindTask.State.DEAD),
         filters={"state__exact": UnbindTask.State.DEAD},
     ),
     Kind(
         code="MANUAL_TASKS",
         rights=("closures.give_evidence",),
-        query=stuck_tasks(UnbindTask.State.MANUAL),
+        query=repair_lists.stuck_tasks(UnbindTask.State.MANUAL),
         filters={"state__exact": UnbindTask.State.MANUAL},
     ),
-    Kind(code="EVIDENCE", rights=("closures.confirm_evidence",), query=evidence_to_confirm),
+    Kind(code="EVIDENCE", rights=("closures.confirm_evidence",), query=repair_lists.evidence_to_confirm),
     Kind(
         code="UNKNOWN_TASKS",
         rights=(REVIVE,),
-        query=unknown_tasks,
+        query=repair_lists.unknown_tasks,
     ),
     Kind(
         code="DEAD_COMMANDS",
         rights=(REVIVE,),
-        query=dead_commands,
+        query=repair_lists.dead_commands,
     ),
     Kind(
         code="DEAD_WEBHOOKS",
         rights=("closures.revive_webhook",),
-        query=dead_webhooks,
+        query=repair_lists.dead_webhooks,
         filters={"state__exact": Webhook.State.DEAD},
     ),
     Kind(
         code="ALARMS",
         rights=("closures.view_partnercallback",),
-        query=alarms,
+        query=repair_lists.alarms,
         filters={"outcome__exact": PartnerCallback.Outcome.ALARM},
     ),
     Kind(

@@ -178,7 +178,7 @@ def test_the_home_page_shows_each_his_work(closed: ClosureTicket, reviewer: User
     assert work(reviewer)["LATER_MONEY"] == work(lead)["LATER_MONEY"] == [item]
     assert "REVERSALS" not in work(reviewer)
     signed_in(lead).post(dialog_url(row, "approve"), {"ground": "true"})
-    assert [r.pk for r in work(reviewer)["BUREAU"]] == [row.pk]
+    assert [r.pk for r in work(reviewer)["BUREAU_CORRECTIONS"]] == [row.pk]
     home = signed_in(lead).get("/admin/").content.decode()
     assert row.number in home and item.number in home
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
+from closures.admin import home
 from closures.models import InvariantCheck, PartnerCallback, Sweep
 from closures.selectors import worklists
 from tests import factories
@@ -23,6 +24,11 @@ pytestmark = pytest.mark.django_db
 def lists_of(client: Any) -> dict[str, Any]:
     context = client.get("/admin/").context
     return {card["code"]: card for card in [*context["waiting"], *context["quiet"]]}
+
+
+def test_no_two_lists_share_a_code() -> None:
+    codes = [kind.code for kind in worklists.KINDS]
+    assert len(codes) == len(set(codes)) and set(codes) == set(home.CARDS)
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
@@ -41,7 +47,7 @@ WORK = {
     Role.AGENT: {"BLOCKED", "UNPROVED", "MY_REQUESTS", "COMPLAINTS_TO_REGISTER", "MY_COMPLAINTS"},
     Role.REVIEWER: {
         "OWN_REVIEW", "CANCELLATIONS", "LETTERS", "COMPLAINTS_DUE", "EXTENSIONS", "REVIEWS", "DELETIONS",
-        "DESTRUCTION_DRAFTS", "BUREAU",
+        "DESTRUCTION_DRAFTS", "BUREAU_FILES",
     },
     Role.LEAD: {
         "ADVERSE_REVIEW", "NOTICE_WAIVERS", "UNDELIVERED", "TASK_WAIVERS", "PROPOSALS", "DESTRUCTIONS",

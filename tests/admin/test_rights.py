@@ -40,12 +40,7 @@ def addresses() -> Iterator[tuple[str, URLPattern]]:
 
 
 # Of a ticket that is not closed, and before a complaint is answered, there is none.
-PAGES_THAT_MAY_NOT_EXIST = {"certificate", "letter"}
-PAGES_THAT_MAY_NOT_EXIST = {
-    "certificate",
-    "certificate_pdf",
-    "download",
-}  # of a ticket that is not closed there is none
+PAGES_THAT_MAY_NOT_EXIST = {"certificate", "certificate_pdf", "download", "letter"}
 
 
 def expected(role: Role, name: str) -> tuple[set[int], str] | None:

@@ -9,50 +9,51 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, models, transaction
-from django.utils import timezone
 
 from accounts.actors import SHIPPED
 from accounts.models import (
-    ClosedAccountMovement,
-    CreditAccount,
-    CreditProduct,
     Customer,
-    Lender,
-    LenderRelationship,
     LineRestriction,
     Regulation,
 )
 from accounts.tracking import save_as
 from closures.models import (
-    ApiCall,
-    ApiClient,
-    BureauRecord,
-    BureauReport,
-    CannedReply,
-    ClosureTicket,
-    Complaint,
-    ComplaintExtension,
-    ComplaintPause,
-    DeletionRequest,
-    DestructionItem,
-    DestructionList,
-    Hold,
-    IdentityCode,
-    LedgerCommand,
-    Notice,
     NoticeTemplate,
-    PartnerCallback,
-    PostClosureItem,
-    Reversal,
     UnbindAttempt,
-    UnbindTask,
-    Webhook,
 )
-from tests.factories import a_customer, a_person, a_user, an_account, an_agreement, counter
+from tests.factories import a_customer, a_person, a_user, an_account, an_agreement
+from tests.models.rows import (
+    NOW,
+    a_call,
+    a_callback,
+    a_canned_reply,
+    a_client,
+    a_code,
+    a_command,
+    a_complaint,
+    a_deletion,
+    a_destruction,
+    a_destruction_item,
+    a_granted_reversal,
+    a_hold,
+    a_movement,
+    a_notice,
+    a_pause,
+    a_product,
+    a_record,
+    a_regulation,
+    a_relationship,
+    a_report,
+    a_reversal,
+    a_task,
+    a_ticket,
+    a_webhook,
+    an_extension,
+    an_item,
+)
 
 pytestmark = pytest.mark.django_db
 
-NOW = timezone.now()
 LATER = NOW + timedelta(seconds=1)
 PAST_REVIEW = ("NOTICE_PERIOD", "SETTLING", "UNBINDING", "CLOSING", "CLOSED", "REVERSED")
 OPEN = ("SUBMITTED", "BLOCKED", "IN_REVIEW", *PAST_REVIEW[:4])
@@ -60,44 +61,6 @@ MONEY = (
     "credit_limit", "principal", "interest", "fees", "unbilled", "refunds_in_flight", "disputed",
     "credit_balance",
 )  # fmt: skip
-
-
-def a_ticket(account: CreditAccount | None = None, **fields: Any) -> ClosureTicket:
-    row = ClosureTicket(
-        number=f"CTY{next(counter)}", account=account or an_account(), reason="CUSTOMER_REQUEST",
-        channel="AGENT", state_since=NOW, requested_at=NOW, **fields,
-    )  # fmt: skip
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_task(**fields: Any) -> UnbindTask:
-    ticket = a_ticket()
-    row = UnbindTask(
-        ticket=ticket,
-        agreement=an_agreement(ticket.account),
-        key=f"t{next(counter)}",
-        state_since=NOW,
-        **fields,
-    )
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_notice(**fields: Any) -> Notice:
-    ticket = a_ticket()
-    row = Notice(
-        about=ticket.number, ticket=ticket,
-        customer=ticket.account.customer, kind="RECEIVED", channel="EMAIL", language="en",
-        template=NoticeTemplate.objects.first(), key=f"n{next(counter)}", state_since=NOW, **fields,
-    )  # fmt: skip
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_regulation(**fields: Any) -> Regulation:
-    row = Regulation(
-        code="TEST", value="1", unit="years", source="x", certainty="OURS", valid_from=date(2026, 1, 1),
-        proposed_by=a_user(), **fields,
-    )  # fmt: skip
-    return save_as(row, actor=SHIPPED, reason="test")
 
 
 def change(row: Any, **values: Any) -> None:
@@ -156,16 +119,8 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
         lambda: twin(a_regulation(state="IN_FORCE", approved_by=a_user())),
     )
     rows = {"ticket": a_ticket, "task": a_task, "notice": a_notice, "command": a_command}
-    rows |= {"deletion": a_deletion, "destruction": a_destruction, "item": an_item, "bureau": a_report}
-    rows = {"ticket": a_ticket, "task": a_task, "notice": a_notice, "command": a_command, "code": a_code}
-    rows = {
-        "ticket": a_ticket,
-        "task": a_task,
-        "notice": a_notice,
-        "command": a_command,
-        "client": a_client,
-        "webhook": a_webhook,
-    }
+    rows |= {"deletion": a_deletion, "destruction": a_destruction, "item": a_destruction_item}
+    rows |= {"bureau": a_report, "code": a_code, "client": a_client, "webhook": a_webhook}
     for name, row in rows.items():
         for state in ("DELETED", "", "pending"):
             yield f"{name}_state_is_legal", lambda r=row, s=state: change(r(), state=s)
@@ -347,34 +302,6 @@ def breaches_of_complaints(one: Any) -> Iterator[tuple[str, Callable[[], None]]]
     yield "canned_reply_state_is_legal", lambda: change(a_canned_reply(), state="DELETED")
 
 
-def a_complaint(**fields: Any) -> Complaint:
-    row = Complaint(
-        number=f"CPY{next(counter)}", customer=a_customer(), kind="COMPLAINT", channel="APP", topic="FEES",
-        state_since=NOW, received_on=date(2026, 2, 2), registered_at=NOW, clock_started_on=date(2026, 2, 2),
-        due_on=date(2026, 2, 24), due_rule=Regulation.objects.get(code="COMPLAINT_SIMPLE"), **fields,
-    )  # fmt: skip
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def an_extension(**fields: Any) -> ComplaintExtension:
-    complaint = a_complaint()
-    row = ComplaintExtension(
-        complaint=complaint, clock=1, level="COMPLEX", from_due_on=complaint.due_on,
-        from_rule=complaint.due_rule, to_due_on=date(2026, 3, 4), to_rule=complaint.due_rule,
-        asked_by=a_user(), asked_at=NOW, **fields,
-    )  # fmt: skip
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_pause() -> ComplaintPause:
-    row = ComplaintPause(complaint=a_complaint(), started_on=date(2026, 2, 3))
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_canned_reply() -> CannedReply:
-    return save_as(CannedReply(title=f"T{next(counter)}", body="x"), actor=SHIPPED, reason="test")
-
-
 def breaches_after_closing() -> Iterator[tuple[str, Callable[[], None]]]:
     """Of reversals, of later money, and of what the import leaves for it."""
     one, two = a_user(), a_user()
@@ -439,124 +366,6 @@ def breaches_after_closing() -> Iterator[tuple[str, Callable[[], None]]]:
     yield (
         "account_reopened_once",
         lambda: twin(an_account(reopened_from=an_account()), account_no="TWIN", customer_id=a_customer().pk),
-    )
-
-
-def a_reversal(**fields: Any) -> Reversal:
-    row = Reversal(
-        number=f"RVY{next(counter)}", ticket=a_ticket(), source="OWN_FINDING", root_cause="PROCESS",
-        ground="x", state_since=NOW, asked_by=a_user(), asked_at=NOW, **fields,
-    )  # fmt: skip
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_granted_reversal(**fields: Any) -> Reversal:
-    rule = Regulation.objects.get(code="BUREAU_CORRECTION")
-    return a_reversal(
-        approved_by=a_user(),
-        new_account=an_account(),
-        bureau_due_on=date(2026, 2, 24),
-        bureau_rule=rule,
-        **fields,
-    )
-
-
-def an_item(**fields: Any) -> PostClosureItem:
-    values = {"kind": "REFUND", "direction": "TO_CUSTOMER", "amount": 1, "source": "LEDGER", **fields}
-    row = PostClosureItem(
-        number=f"PMY{next(counter)}", account=an_account(), external_ref=f"r{next(counter)}", occurred_at=NOW,
-        found_at=NOW, state_since=NOW, **values,
-    )  # fmt: skip
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_movement() -> ClosedAccountMovement:
-    return ClosedAccountMovement.objects.create(
-        account=an_account(), ledger_as_of=NOW, digest="d", recorded_at=NOW
-    )
-
-
-def a_deletion() -> DeletionRequest:
-    row = DeletionRequest(
-        number=f"DR{next(counter)}", customer=a_customer(), channel="AGENT", state_since=NOW,
-        requested_at=NOW, answer_due_on=NOW.date(), answer_rule=Regulation.objects.get(code="ANSWER_DUE"),
-    )  # fmt: skip
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_destruction() -> DestructionList:
-    row = DestructionList(number=f"DL{next(counter)}", state_since=NOW, as_of_on=NOW.date())
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_destruction_item() -> DestructionItem:
-    row = DestructionItem(
-        listing=a_destruction(), customer=a_customer(), retain_until=NOW.date(), state_since=NOW
-    )
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_report() -> BureauReport:
-    row = BureauReport(number=f"BR{next(counter)}", from_on=NOW.date(), to_on=NOW.date(), state_since=NOW)
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_record() -> BureauRecord:
-    return BureauRecord.objects.create(report=a_report(), ticket=a_ticket())
-
-
-def a_hold() -> Hold:
-    row = Hold(ticket=a_ticket(), kind="LEGAL", ground="x", opened_at=NOW)
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_code(**fields: Any) -> IdentityCode:
-    ticket = a_ticket()
-    row = IdentityCode(
-        ticket=ticket, customer=ticket.account.customer, purpose="WITHDRAW", identity_version=1,
-        key=f"i{next(counter)}", state_since=NOW, issued_at=NOW, expires_at=LATER, tries_allowed=5, **fields,
-    )  # fmt: skip
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_command() -> LedgerCommand:
-    row = LedgerCommand(account=an_account(), verb="FREEZE", key=f"c{next(counter)}", state_since=NOW)
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_client() -> ApiClient:
-    row = ApiClient(key_id=f"k{next(counter)}", name="x", state_since=NOW, rotated_at=NOW)
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_call() -> ApiCall:
-    return ApiCall.objects.create(
-        client=a_client(), nonce="n", idempotency_key="key", received_at=NOW, expires_at=NOW
-    )
-
-
-def a_webhook() -> Webhook:
-    row = Webhook(
-        client=a_client(), ticket=a_ticket(), event_id=f"e{next(counter)}", kind="closure.closed",
-        occurred_at=NOW, state_since=NOW,
-    )  # fmt: skip
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_relationship() -> LenderRelationship:
-    row = LenderRelationship(
-        customer=a_customer(), lender=Lender.objects.first(), started_on=date(2024, 1, 1)
-    )
-    return save_as(row, actor=SHIPPED, reason="test")
-
-
-def a_product() -> CreditProduct:
-    return CreditProduct.objects.first()
-
-
-def a_callback() -> PartnerCallback:
-    return PartnerCallback.objects.create(
-        partner="ALIPAY", event_id="e", kind="k", body_sealed="", received_at=NOW
     )
 
 

@@ -15,7 +15,7 @@ from accounts.actors import Actor
 from accounts.models import CreditAccount
 from closures.gateways import ledger
 from closures.models import LedgerCommand
-from closures.selectors import worklists
+from closures.selectors import repair_lists
 from closures.services import closing, commands, holds, intake, settling
 from tests.races import at_once, race
 from tests.stage import Stage, wait_until, written
@@ -124,7 +124,7 @@ def test_a_ledger_that_answers_nothing_sensible_is_asked_on_and_shows_on_the_ope
     for _ in range(django_settings.UNBIND_ATTEMPT_LIMIT + 1):
         step(stage, hours=2)
     assert (fresh(command).state, sent(stage, command)) == ("UNKNOWN", 1)
-    assert command in worklists.dead_commands(None, stage.now)
+    assert command in repair_lists.dead_commands(None, stage.now)
     stage.simulator.clear_faults()
     step(stage, hours=2)
     step(stage, hours=2)
@@ -153,7 +153,7 @@ def test_a_pay_out_whose_ticket_was_withdrawn_is_never_sent(stage: Stage) -> Non
         step(stage)
     assert (fresh(command).state, fresh(command).reason_code) == ("DEAD", "TICKET_MOVED_ON")
     assert stage.effects("PAY_OUT", ticket.account.account_no) == 0
-    assert command not in worklists.dead_commands(None, stage.now)
+    assert command not in repair_lists.dead_commands(None, stage.now)
 
 
 def test_a_read_of_today_counts_although_an_extract_was_dated_ahead(stage: Stage) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import CreditAccount, LineRestriction, PartnerAgreement
 from closures.models import ClosureTicket, UnbindAttempt, UnbindTask
 from closures.models.tickets import Reason
-from closures.selectors import worklists
+from closures.selectors import repair_lists
 from closures.services import holds, partner_calls, unbinding
 from tests.races import at_once, race
 from tests.stage import STEP, WINDOW, Stage, written
@@ -319,7 +319,7 @@ def test_a_partner_out_of_reach_for_days_hands_nobody_a_task_and_it_goes_on_when
         stage.work()
         stage.clock.skip(timedelta(hours=2))
     assert fresh(task).state == "PENDING" and fresh(task).attempts >= django_settings.UNBIND_ATTEMPT_LIMIT
-    assert task in worklists.unknown_tasks(None, stage.now), "the operator's home shows what waits for him"
+    assert task in repair_lists.unknown_tasks(None, stage.now), "the operator's home shows what waits for him"
     settings.PARTNERS = there
     assert stage.task_until(task, "UNBOUND").attempts < django_settings.UNBIND_ATTEMPT_LIMIT
 

@@ -73,7 +73,7 @@ def _sealed() -> Q:
     """Something sealed of the customer is left in any table."""
     left = Q()
     for table in pii.personal_tables():
-        rows = table.model._base_manager.filter(**{table.customer_path: OuterRef("pk")})
+        rows = table.model._base_manager.filter(**{str(table.customer_path): OuterRef("pk")})
         if not table.row_goes:
             filled = Q()
             for field in table.fields:
