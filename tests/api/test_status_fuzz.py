@@ -25,12 +25,22 @@ ODD = st.sampled_from(
      "0" * 3000, "-1", "None", "\ud7ff", "123 456", "\r\nSet-Cookie: a=b", "٣٤٥٦٧٨"]
 )  # fmt: skip
 TEXT = ODD | st.text(max_size=40)
-NAME = st.sampled_from(["code", "send", "csrfmiddlewaretoken", "next", "language"]) | st.text(
-    min_size=1, max_size=12
-)
+NAME = st.sampled_from(
+    ["code", "send", "csrfmiddlewaretoken", "next", "language", "topic", "text", "wish", "do"]
+) | st.text(min_size=1, max_size=12)
 FIELDS = st.dictionaries(NAME, TEXT | st.lists(TEXT, max_size=3), max_size=6)
 PLACE = st.sampled_from(
-    ["", "code/request/", "code/details/", "code/withdraw/", "withdraw/", "certificate/"]
+    [
+        "",
+        "code/request/",
+        "code/details/",
+        "code/withdraw/",
+        "withdraw/",
+        "certificate/",
+        "code/complain/",
+        "complain/",
+        "complain/CP1/",
+    ]
 ) | st.text(max_size=20).map(lambda text: quote(text, safe="/"))
 METHOD = st.sampled_from(["get", "post", "post", "head", "put", "delete", "options", "patch"])
 TYPE = st.sampled_from(
