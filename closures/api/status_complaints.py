@@ -23,9 +23,7 @@ from closures.services import complaints
 
 LONGEST, LONGEST_WISH = 2000, 500  # characters
 TOO_LATE = _("This is no longer possible. Where your complaint stands is shown above.")
-CODE_OVER = _(
-    "Your code is no longer good, and nothing was sent. Have a new code sent, then send this again."
-)
+CODE_OVER = _("Your code is no longer good; nothing was sent. Have a new code sent, then send this again.")
 NOT_NOW = _("Your complaint could not be taken in at present. Please try again later, or call 12378.")
 
 

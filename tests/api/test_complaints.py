@@ -145,7 +145,7 @@ def test_without_a_rule_in_force_it_says_later(app: DeskApp, desk: Stage) -> Non
     from accounts.models import Regulation  # noqa: PLC0415
 
     rules = Regulation.objects.filter(code__startswith="COMPLAINT")
-    rules.update(effective_from="2030-01-01")
+    rules.update(valid_from="2030-01-01")
     answer = app.post("/complaints", said(desk.account()), key=KEY)
     assert (answer.status_code, answer.json()["code"]) == (503, "no_regulation")
     assert not Complaint.objects.exists()

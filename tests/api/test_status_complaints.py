@@ -152,7 +152,7 @@ def test_without_a_rule_in_force_the_page_says_later(desk: Stage, visit: Any) ->
     from accounts.models import Regulation  # noqa: PLC0415
 
     visitor = complaining(desk, visit)
-    Regulation.objects.filter(code__startswith="COMPLAINT").update(effective_from="2030-01-01")
+    Regulation.objects.filter(code__startswith="COMPLAINT").update(valid_from="2030-01-01")
     answer = visitor.post("status_complain", **SENT)
     assert answer.status_code == 409 and "暂时无法受理" in answer.content.decode()
     assert not Complaint.objects.exists()
