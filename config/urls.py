@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from closures.api import callbacks, status, status_pages
+from closures.api import callbacks, status, status_complaints, status_pages
 from closures.api.v1 import api
 
 urlpatterns = [
@@ -14,6 +14,8 @@ urlpatterns = [
     path("s/<str:token>/code/<str:what>/", status.code, name="status_code"),
     path("s/<str:token>/withdraw/", status.withdraw, name="status_withdraw"),
     path("s/<str:token>/certificate/", status.certified, name="status_certificate"),
+    path("s/<str:token>/complain/", status_complaints.complain, name="status_complain"),
+    path("s/<str:token>/complain/<str:number>/", status_complaints.complaint, name="status_complaint"),
     path("s/<path:rest>", status_pages.lost),
     path("api/v1/", api.urls),
     path("callbacks/<slug:partner>", callbacks.receive, name="callbacks"),

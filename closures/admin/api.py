@@ -38,6 +38,8 @@ OPERATIONS = {
     "withdraw_closure": _("withdraw a request"),
     "closure": _("look at a closing"),
     "closures": _("list closings"),
+    "complain": _("complain"),
+    "complaint": _("look at a complaint"),
 }
 
 

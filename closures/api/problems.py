@@ -61,6 +61,7 @@ KNOWN: dict[str, tuple[int, Any, Any]] = {
         _("Not valid"),
         _("Some values are missing or do not have the form the API asks for; errors lists them."),
     ),
+    "text_missing": (422, _("No words"), _("Send what happened, in the customer's own words.")),
     "effects_not_accepted": (
         422,
         _("Effects not accepted"),
@@ -82,6 +83,11 @@ KNOWN: dict[str, tuple[int, Any, Any]] = {
         _("The requests of this minute are used up. Try again after Retry-After."),
     ),
     "defect": (500, _("Our mistake"), _("This could not be done. Nothing may be taken for done; ask again.")),
+    "no_regulation": (
+        503,
+        _("Not at present"),
+        _("An answer date cannot be given at present. Try again later."),
+    ),
     "calendar_incomplete": (
         503,
         _("Not at present"),

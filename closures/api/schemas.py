@@ -7,6 +7,7 @@ from ninja import Schema
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field
 
 from closures.models.api import AppRequest
+from closures.models.complaint_terms import Topic
 
 Number = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$", examples=["HB20240001"])]
 TicketNumber = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,20}$", examples=["CT26010112345678"])]
@@ -151,6 +152,36 @@ class BriefOut(Schema):
 
 class ClosuresOut(Schema):
     closures: list[BriefOut]
+
+
+class ComplaintIn(Named):
+    ticket: TicketNumber | None = Field(None, description="The closing that it is about, if it is about one")
+    topic: Topic
+    text: Annotated[
+        str,
+        Field(
+            pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]{1,2000}$",
+            description="What happened, in the customer's own words, with what he would like to be done",
+        ),
+    ]
+
+
+class ComplaintOut(Schema):
+    """A complaint in the customer's words."""
+
+    number: str
+    ticket: str
+    topic: str
+    state: str
+    headline: str
+    sentence: str
+    received_on: str
+    due_on: str = Field(description="The day by which the next answer is due; empty when none is")
+    holds_closing: bool
+    outcome: str = Field(description="UPHELD, PARTLY_UPHELD or NOT_UPHELD, once the customer was answered")
+    outcome_label: str
+    review_until: str = Field(description="Until when a review may be asked for; empty when it may not")
+    may_withdraw: bool
 
 
 class FieldErrorOut(Schema):

@@ -6,6 +6,7 @@ cookie then names that code and nothing else: what it opens, and for how long, i
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.conf import settings
@@ -21,34 +22,40 @@ from accounts.errors import Refusal
 from accounts.tracking import NotPossible
 from closures.api.status_pages import COOKIE_SALT, answer, opened, page, purpose_of
 from closures.models import ClosureTicket, IdentityCode
-from closures.selectors import certificate, identity_codes, status
+from closures.selectors import certificate, identity_codes, own_complaints, status
 from closures.services import evidence, intake
 from closures.services import identity_codes as codes
 
 Purpose = IdentityCode.Purpose
 
+COMPLAINT_NUMBER = re.compile(r"[A-Za-z0-9]{1,20}")
 # Where each verified code leads to.
 AFTER = {
     Purpose.PROVE_REQUEST: "status",
     Purpose.STATUS_DETAILS: "status",
     Purpose.WITHDRAW: "status_withdraw",
+    Purpose.COMPLAIN: "status_complain",
 }
 WHAT_FOR = {
     Purpose.PROVE_REQUEST: _("Confirm that this request is yours"),
     Purpose.STATUS_DETAILS: _("See your personal details"),
     Purpose.WITHDRAW: _("Withdraw the request"),
+    Purpose.COMPLAIN: _("Complain, or go on with a complaint"),
 }
 
 
 @page("GET")
 def show(request: HttpRequest, ticket: ClosureTicket, token: str) -> HttpResponse:
-    """Where the case stands; amounts, agreements and the certificate once a code has been verified."""
+    """Where the case stands; what is personal, complaints among it, once a code has been verified."""
+    shown_code, now = opened(request, ticket), timezone.now()
     return answer(
         request,
         "status/page.html",
         token=token,
         status=status.of_ticket(ticket),
-        details=opened(request, ticket) is not None,
+        details=shown_code is not None,
+        complain_url=reverse("status_complain", args=[token]),
+        complaints=own_complaints.about_ticket(ticket, now=now) if shown_code else (),
         needs_proof=identity_codes.needs_proof(ticket),
         platform=ticket.account.product.platform,
     )
@@ -67,7 +74,7 @@ def code(request: HttpRequest, ticket: ClosureTicket, token: str, what: str) -> 
                 verified = codes.verify(
                     ticket_id=ticket.pk, purpose=purpose, code=given, actor=actor, now=now
                 )
-                return _remembered(HttpResponseRedirect(reverse(AFTER[purpose], args=[token])), verified)
+                return _remembered(HttpResponseRedirect(_after(request, purpose, token)), verified)
             language = get_language() or settings.LANGUAGE_CODE
             codes.issue(ticket_id=ticket.pk, purpose=purpose, actor=actor, now=now, language=language)
             sent = True
@@ -135,6 +142,14 @@ def certified(request: HttpRequest, ticket: ClosureTicket, token: str) -> HttpRe
         agreements=list(certificate.agreements(ticket.certificate)) if intact else [],
         hash=ticket.certificate_hash,
     )
+
+
+def _after(request: HttpRequest, purpose: IdentityCode.Purpose, token: str) -> str:
+    """The page that wanted the code; of complaints the one that was being looked at."""
+    number = request.GET.get("complaint", "")
+    if purpose == Purpose.COMPLAIN and COMPLAINT_NUMBER.fullmatch(number):
+        return reverse("status_complaint", args=[token, number])
+    return reverse(AFTER[purpose], args=[token])
 
 
 def _remembered(response: HttpResponse, verified: IdentityCode) -> HttpResponse:

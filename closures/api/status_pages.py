@@ -35,6 +35,7 @@ PURPOSES = {
     "request": IdentityCode.Purpose.PROVE_REQUEST,
     "details": IdentityCode.Purpose.STATUS_DETAILS,
     "withdraw": IdentityCode.Purpose.WITHDRAW,
+    "complain": IdentityCode.Purpose.COMPLAIN,
 }
 # No script at all, and nothing from elsewhere: stricter than the console's.
 POLICY = {

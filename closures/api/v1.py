@@ -16,7 +16,7 @@ from ninja.errors import HttpError, ValidationError
 
 from accounts.decisions import record
 from accounts.errors import Refusal
-from closures.api import closings, problems, reading
+from closures.api import closings, complaining, problems, reading
 from closures.api.signed import IN_FLIGHT_PAUSE, StrictParser
 from closures.errors import ClosureError
 from closures.services import api_calls
@@ -50,7 +50,7 @@ api = Api(
     urls_namespace="api",
     parser=StrictParser(),
 )
-for router in (reading.router, closings.router):
+for router in (reading.router, closings.router, complaining.router):
     api.add_router("", router)
 
 

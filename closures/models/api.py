@@ -30,6 +30,8 @@ class Scope(models.TextChoices):
     ELIGIBILITY = "eligibility:read", _("ask what stands in the way")
     READ = "closures:read", _("read closings")
     WRITE = "closures:write", _("request and withdraw closings")
+    COMPLAINTS_READ = "complaints:read", _("read complaints")
+    COMPLAINTS_WRITE = "complaints:write", _("complain")
 
 
 class ApiClient(Tracked):

@@ -38,6 +38,7 @@ class IdentityCode(Tracked, QueueRow):
         PROVE_REQUEST = "PROVE_REQUEST", _("prove that the request is the customer's own")
         STATUS_DETAILS = "STATUS_DETAILS", _("see personal details on the status page")
         WITHDRAW = "WITHDRAW", _("withdraw the request")
+        COMPLAIN = "COMPLAIN", _("complain, or go on with a complaint")
 
     MACHINE = (State.PENDING, State.SENDING, State.UNKNOWN)
     # The text may have arrived before we know that it did, so a code is good from the moment it exists.

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import time_machine
+from django.core.cache import cache
 
 from accounts.models import CreditAccount
 from accounts.roles import Role
@@ -20,6 +21,7 @@ from closures.services.api_clients import Issued
 from closures.services.intake import disclosure_version
 from tests import factories
 from tests.stage import Clock, Stage
+from tests.visitor import Visitor
 from tests.worlds import here
 
 KEY = "key-of-the-first-request"
@@ -124,3 +126,10 @@ def a_request(account: CreditAccount, stage: Stage, **given: Any) -> dict[str, A
         "accepted_disclosure": disclosure_version(account.product),
         **given,
     }
+
+
+@pytest.fixture
+def visit(stage: Stage) -> Iterator[Callable[..., Visitor]]:
+    cache.clear()
+    yield lambda ticket, **more: Visitor(stage, ticket, **more)
+    cache.clear()

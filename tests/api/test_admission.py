@@ -152,6 +152,8 @@ def test_a_disabled_client_is_outside_and_comes_back(app: DeskApp, stage: Stage)
         ("closures:write", "POST", "/closures/CT1/withdraw"),
         ("closures:read", "GET", "/closures/CT1"),
         ("closures:read", "GET", "/closures"),
+        ("complaints:write", "POST", "/complaints"),
+        ("complaints:read", "GET", "/complaints/CP1"),
     ],
 )
 def test_each_operation_needs_its_own_scope(

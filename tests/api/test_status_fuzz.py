@@ -18,6 +18,7 @@ from closures.models import ClosureTicket, IdentityCode
 from closures.selectors import status_links
 from closures.services import identity_codes
 from tests.stage import Stage
+from tests.visitor import Visitor
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", "600"))  # of each kind; 1200 makes more than 5,000 in all
 ODD = st.sampled_from(
@@ -25,13 +26,14 @@ ODD = st.sampled_from(
      "0" * 3000, "-1", "None", "\ud7ff", "123 456", "\r\nSet-Cookie: a=b", "٣٤٥٦٧٨"]
 )  # fmt: skip
 TEXT = ODD | st.text(max_size=40)
-NAME = st.sampled_from(["code", "send", "csrfmiddlewaretoken", "next", "language"]) | st.text(
-    min_size=1, max_size=12
-)
+NAME = st.sampled_from(
+    ["code", "send", "csrfmiddlewaretoken", "next", "language", "topic", "text", "wish", "do"]
+) | st.text(min_size=1, max_size=12)
 FIELDS = st.dictionaries(NAME, TEXT | st.lists(TEXT, max_size=3), max_size=6)
 PLACE = st.sampled_from(
-    ["", "code/request/", "code/details/", "code/withdraw/", "withdraw/", "certificate/"]
-) | st.text(max_size=20).map(lambda text: quote(text, safe="/"))
+    ["", "code/request/", "code/details/", "code/withdraw/", "withdraw/", "certificate/", "code/complain/",
+     "complain/", "complain/CP1/"]
+) | st.text(max_size=20).map(lambda text: quote(text, safe="/"))  # fmt: skip
 METHOD = st.sampled_from(["get", "post", "post", "head", "put", "delete", "options", "patch"])
 TYPE = st.sampled_from(
     ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "multipart/form-data",
@@ -151,3 +153,23 @@ def test_digits_of_every_kind_are_tries_only_when_they_are_six(stage: Stage, tic
         throw()
     code = IdentityCode.objects.get()
     assert code.tries <= 5 and code.state in ("PENDING", "USED_UP")
+
+
+def test_complaints_of_every_kind(stage: Stage, ticket: ClosureTicket) -> None:
+    """With a code in hand: whatever is typed is a complaint, or a page says why not."""
+    visitor = Visitor(stage, ticket)
+    visitor.enters_code("complain")
+    visitor.client.raise_request_exception = False
+
+    @settings(RUN, max_examples=INPUTS // 3)
+    @given(topic=TEXT | st.sampled_from(["FEES", "OTHER", "WRONG_CLOSING"]), text=TEXT, wish=TEXT, do=TEXT)
+    def throw(topic: str, text: str, wish: str, do: str) -> None:
+        sent = {"topic": topic, "text": text, "wish": wish, "do": do}
+        judged(visitor.post("status_complain", **sent))
+        complaint = ticket.complaints.order_by("-pk").first()
+        if complaint is not None:
+            judged(visitor.post("status_complaint", complaint.number, **sent))
+            judged(visitor.get("status_complaint", complaint.number))
+
+    throw()
+    assert ticket.complaints.exists()

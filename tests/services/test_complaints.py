@@ -13,7 +13,7 @@ from accounts.tracking import NotPermitted, NotPossible
 from closures.models import Complaint, ComplaintText, Hold, Notice
 from closures.selectors import complaint_clocks
 from closures.selectors.canned import UnknownField
-from closures.services import cooling_off, holds
+from closures.services import complaints, cooling_off, holds
 from closures.services.complaints.deciding import (
     CauseMissing,
     HandlerDecides,
@@ -436,3 +436,62 @@ def test_a_complaint_that_races_the_end_of_the_period_holds_or_comes_after(raise
         )
         assert isinstance(ends[1], Complaint), ends
         assert ticket.holds.filter(state="OPEN").count() == 1
+
+
+# --- By the customer himself ------------------------------------------------------------------------
+
+
+def himself(stage: Stage, account: Any, **given: Any) -> Any:
+    given = {"channel": "APP", "topic": "FEES", "text": WORDS, "account_id": account.pk, **given}
+    return complaints.complain(actor=Actor.customer(account.customer), now=stage.now, **given)
+
+
+def test_he_complains_himself_and_it_is_recorded_in_his_name(desk: Stage) -> None:
+    ticket = desk.ticket("IN_REVIEW")
+    heard = himself(desk, ticket.account, topic="WRONG_CLOSING")
+    assert not heard.again
+    assert (heard.complaint.ticket, heard.complaint.hold) == (ticket, ticket.holds.get())
+    assert (heard.complaint.due_on, heard.complaint.registered_by) == (date(2026, 2, 24), None)
+    assert written(heard.complaint)[0].startswith("customer:")
+
+
+def test_his_same_words_about_the_same_are_one_complaint_until_it_is_decided(desk: Stage) -> None:
+    account = desk.account()
+    first = himself(desk, account)
+    again = himself(desk, account, text=f"  {WORDS} ", channel="STATUS_PAGE")
+    assert (again.complaint, again.again) == (first.complaint, True)
+    assert not himself(desk, account, text="另一件事").again
+    assert not himself(desk, account, topic="OTHER").again
+    assert not himself(desk, desk.account()).again, "another customer's are his own"
+    assert Notice.objects.filter(about=first.complaint.number, courtesy=False).count() == 1
+    act(desk, first.complaint, "accept")
+    act(desk, first.complaint, "investigate")
+    assert himself(desk, account).again
+    decided(desk, fresh(first.complaint))
+    assert not himself(desk, account).again
+
+
+def test_he_complains_about_nobody_elses_account_and_staff_not_in_his_name(desk: Stage) -> None:
+    account, theirs = desk.account(), desk.ticket("IN_REVIEW")
+    with refused(NotTheirCase):
+        himself(desk, account, account_id=theirs.account_id)
+    with refused(NotTheirCase):
+        himself(desk, account, ticket_id=theirs.pk)
+    with refused(TextMissing):
+        himself(desk, account, text="  ")
+    with refused(NotPermitted):
+        complaints.complain(
+            channel="APP", topic="FEES", text=WORDS, account_id=account.pk,
+            actor=desk.staff("agent2"), now=desk.now,
+        )  # fmt: skip
+    assert not Complaint.objects.exists()
+
+
+@race
+def test_sent_ten_times_at_once_it_is_one_complaint(raise_stage: Any) -> None:
+    stage = raise_stage()
+    stage.clock.now = RECEIVED
+    account = stage.account()
+    ends = at_once(*(lambda: himself(stage, account) for _ in range(10)))
+    assert sorted(end.again for end in ends) == [False, *[True] * 9]
+    assert Complaint.objects.count() == 1

@@ -18,7 +18,7 @@ from closures.services.complaints.handling import (
     resume,
     wait_for_customer,
 )
-from closures.services.complaints.receiving import accept, declare_out_of_scope, register
+from closures.services.complaints.receiving import accept, complain, declare_out_of_scope, register
 from closures.services.complaints.reviewing import decide_review, request_review
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "assign",
     "canned",
     "close",
+    "complain",
     "decide",
     "decide_review",
     "declare_out_of_scope",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.utils.translation import gettext_lazy as _
 
+from accounts import pii
 from accounts.actors import Actor, ActorKind
 from accounts.decisions import decision
-from accounts.models import CreditAccount, User
-from accounts.tracking import move, save_as
+from accounts.models import CreditAccount, Customer, User
+from accounts.tracking import NotPermitted, move, save_as
 from closures.errors import ClosureError
 from closures.models import ClosureTicket, Complaint, ComplaintText
 from closures.models.notices import NoticeKind
@@ -20,6 +22,7 @@ from closures.services.complaints import desk
 from closures.services.holds import GroundMissing
 
 REGISTER = "closures.register_complaint"
+COMPARED = 50  # of the newest complaints of one customer about one matter
 
 
 class NotTheirCase(ClosureError):
@@ -64,7 +67,7 @@ def register(
     The clock starts on the China day of receipt (`received_on`, default today): a letter counts from the day
     it arrived, not from the day somebody typed it. A topic that disputes the closing, or a credit-bureau
     dispute, holds the open ticket it is about; where only the account is named that is its newest ticket.
-    Not folded: each call is another complaint (see `merge`).
+    Not folded: each call is another complaint (see `merge`, and `complain`, which folds).
 
     Raises: NotPermitted, NotTheirComplaint, NotTheirCase, NobodyComplains, ReceivedLater, NoRegulation,
     TextMissing, TextTooLong. Source: 投诉办法 (FACTS L11); SPEC §6.
@@ -86,13 +89,85 @@ def register(
         registered_by=actor.user,
     )
     _start_clock(complaint, received_on=received_on, now=now)
+    return _take_in(complaint, text, actor=actor, now=now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """The customer's complaint; `again` if these words had been taken in before."""
+
+    complaint: Complaint
+    again: bool
+
+
+@decision
+def complain(
+    *,
+    channel: str,
+    topic: str,
+    text: str,
+    actor: Actor,
+    now: datetime,
+    account_id: int | None = None,
+    ticket_id: int | None = None,
+) -> Heard:
+    """The customer himself complains, by his page or an app: RECEIVED as by `register`, today.
+
+    Safe to repeat: the same words about the same matter are the complaint that is undecided already. Two
+    calls at once wait for each other at the customer's row.
+
+    Raises: NotPermitted, NotTheirCase, NoRegulation, TextMissing, TextTooLong.
+    """
+    if actor.kind is not ActorKind.CUSTOMER:
+        raise NotPermitted(move=_("Register a complaint"))
+    kind = Complaint.Kind.COMPLAINT
+    ticket, account, customer_id = _about(
+        customer_id=actor.customer_id, account_id=account_id, ticket_id=ticket_id, topic=topic, kind=kind
+    )
+    Customer.objects.select_for_update(of=("self",), no_key=True).get(pk=customer_id)
+    complaint = Complaint(
+        customer_id=customer_id,
+        account=account,
+        ticket=ticket,
+        kind=kind,
+        channel=Complaint.Channel(channel),
+        topic=Complaint.Topic(topic),
+    )
+    earlier = _with_the_same_words(complaint, text)
+    if earlier is not None:
+        return Heard(complaint=earlier, again=True)
+    _start_clock(complaint, received_on=None, now=now)
+    return Heard(complaint=_take_in(complaint, text, actor=actor, now=now), again=False)
+
+
+def _take_in(complaint: Complaint, text: str, *, actor: Actor, now: datetime) -> Complaint:
+    """It is saved with its words, the closing that it disputes waits, and the complainant is told."""
     desk.own(complaint, actor)
+    ticket = complaint.ticket
     if ticket is not None and ticket.is_open and complaint.disputes_closing:
         desk.hold(complaint, ticket, actor=actor, now=now)
     save_as(complaint, actor=actor, reason="complaint received", now=now)
     desk.keep(complaint, ComplaintText.Kind.COMPLAINT, text, actor=actor, now=now)
     desk.tell(complaint, NoticeKind.COMPLAINT_ACKNOWLEDGED, actor=actor, now=now)
     return complaint
+
+
+def _with_the_same_words(draft: Complaint, text: str) -> Complaint | None:
+    """An undecided complaint about the same, in these very words. Raises TextMissing, TextTooLong."""
+    words = desk.readable(text)
+    texts = ComplaintText.objects.filter(
+        kind=ComplaintText.Kind.COMPLAINT,
+        complaint__customer=draft.customer_id,
+        complaint__account=draft.account_id,
+        complaint__ticket=draft.ticket_id,
+        complaint__kind=draft.kind,
+        complaint__topic=draft.topic,
+        complaint__state__in=Complaint.UNDECIDED,
+    )
+    for row in texts.select_related("complaint").order_by("-pk")[:COMPARED]:
+        if pii.reveal(row.text_sealed, subject=row.key, field="text") == words:
+            return row.complaint
+    return None
 
 
 def _start_clock(complaint: Complaint, *, received_on: date | None, now: datetime) -> None:

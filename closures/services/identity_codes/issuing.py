@@ -37,6 +37,7 @@ TO_DO = {
     Purpose.PROVE_REQUEST: _("confirm your request to close the account"),
     Purpose.STATUS_DETAILS: _("see the details of your closing"),
     Purpose.WITHDRAW: _("withdraw your request to close the account"),
+    Purpose.COMPLAIN: _("complain, or go on with your complaint"),
 }
 
 
