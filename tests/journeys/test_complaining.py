@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from django.core.cache import cache
 
+from closures.services import invariants
 from tests import complaint_cases as cases
-from tests.closed_cases import look
 from tests.complaint_cases import act, fresh
 from tests.stage import Stage
 from tests.visitor import Visitor
@@ -72,4 +72,4 @@ def test_a_wrong_closing_is_stopped_from_the_page_answered_there_and_reviewed(st
     )  # fmt: skip
     page = visitor.text("status_complaint", complaint.number)
     assert "经复核，投诉成立。" in page and "核查已有结果" in page and "取消关闭，恢复额度" not in page
-    assert look(9, stage.now).violations == 0
+    assert [r.number for r in invariants.run(now=stage.now) if r.violations] == []

@@ -136,6 +136,31 @@ def test_what_is_no_move_is_no_event(stage: Stage, receiver: Receiver) -> None:
     assert len(told(ticket)) == 2
 
 
+@pytest.mark.parametrize(("failpoint", "calls"), [("webhook.after_claim", 1), ("webhook.after_call", 2)])
+def test_a_crash_in_mid_call_is_told_again_under_the_same_id(
+    stage: Stage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, failpoint: str, calls: int
+) -> None:
+    ticket, crashed = stage.ticket("SUBMITTED"), []
+    asked(stage, heard(stage, receiver).client, ticket)
+    webhooks.derive(now=stage.now)
+
+    def crash(point: str, **of: Any) -> None:
+        if point == failpoint and not crashed:
+            crashed.append(point)
+            raise RuntimeError("power cut")
+
+    monkeypatch.setattr(webhooks, "reach", crash)
+    webhooks.send(clock=stage.clock)
+    assert crashed and Webhook.objects.get().state == "SENDING"
+    webhooks.send(clock=stage.clock)
+    assert Webhook.objects.get().state == "SENDING", "the lease of the crashed run still holds"
+    stage.clock.skip()
+    webhooks.send(clock=stage.clock)
+    assert Webhook.objects.get().state == "DELIVERED"
+    ids = [event["event_id"] for event in receiver.events]
+    assert len(ids) == calls and len(set(ids)) == 1
+
+
 def test_deriving_twice_tells_nothing_twice(stage: Stage, receiver: Receiver) -> None:
     ticket = stage.ticket("IN_REVIEW")
     asked(stage, heard(stage, receiver).client, ticket)
