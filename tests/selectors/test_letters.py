@@ -134,6 +134,7 @@ def test_an_sms_begins_with_its_signature_and_fits_three_pieces(
 ABOUT_A_TICKET = (
     NoticeKind.RECEIVED, NoticeKind.BLOCKERS_FOUND, NoticeKind.REFUSED, NoticeKind.NOTICE_OF_CLOSING,
     NoticeKind.COOLING_OFF_STARTED, NoticeKind.WITHDRAWN, NoticeKind.UNBINDING_DELAYED, NoticeKind.CLOSED,
+    NoticeKind.REVERSED,
 )  # fmt: skip
 
 
