@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
 from django.utils import timezone
 
 from closures.demo import people
@@ -60,6 +63,19 @@ def work(clock: Callable[[], datetime] = timezone.now) -> None:
         reach(clock=clock)
 
 
+@contextmanager
+def connections_kept() -> Iterator[None]:
+    """A request closes its connection, which here is the test's own, in the middle of its transaction."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in signals:
+            signal.connect(close_old_connections)
+
+
 def here() -> httpx.WSGITransport:
     """The whole web application, right here, as an app reaches it over HTTP."""
     inner = get_wsgi_application()
@@ -67,7 +83,11 @@ def here() -> httpx.WSGITransport:
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         # httpx gives the path as text; WSGI has it as bytes spelled in Latin-1 (PEP 3333).
         environ["PATH_INFO"] = environ["PATH_INFO"].encode().decode("latin-1")
-        return inner(environ, start_response)
+        with connections_kept():
+            answer = inner(environ, start_response)
+            body = list(answer)
+            answer.close()
+        return body
 
     return httpx.WSGITransport(app=app, raise_app_exceptions=True)
 
