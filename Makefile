@@ -9,7 +9,7 @@ demo: setup  ## set up, run everything, tell the stories; ONCE=1 stops afterward
 	$(BIN)/python manage.py demo $(if $(ONCE),--once)
 
 test: setup-dev lint  ## everything that needs no server, on SQLite
-	$(BIN)/python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),-n 3)
+	$(BIN)/python -m pytest $(if $(PYTEST_ARGS),$(PYTEST_ARGS),-n 2 --dist worksteal)
 
 lint: setup-dev
 	$(BIN)/ruff check .
