@@ -10,7 +10,6 @@ from closures.admin import (  # noqa: F401
     evidence,
     holds,
     home,
-    home_after,
     intake,
     machine,
     money,

@@ -1,4 +1,4 @@
-"""The home page's cards of what comes after a closing: deletion, destruction, the credit bureau."""
+"""The home page's cards of kept data and of the files for the credit bureau."""
 
 from __future__ import annotations
 

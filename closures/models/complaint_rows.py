@@ -18,6 +18,7 @@ from accounts.models import Regulation, User
 from accounts.tracking import EVERYBODY, Tracked, sets, tracked
 from closures.models.complaint_terms import Outcome, Topic, apart
 from closures.models.complaints import DECIDE, Complaint
+from closures.models.people import by_staff
 
 EDIT = "closures.edit_canned_reply"
 
@@ -67,14 +68,7 @@ class ComplaintExtension(Tracked):
         settings.AUTH_USER_MODEL, verbose_name=_("asked by"), on_delete=models.PROTECT, related_name="+"
     )
     asked_at = models.DateTimeField(_("asked at"))
-    approved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("decided by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    approved_by = by_staff(_("decided by"))
     told_at = models.DateTimeField(_("complainant told at"), null=True, blank=True)
 
     history = tracked()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -19,20 +17,10 @@ from accounts.models.lines import Money
 from accounts.tracking import NOW, Tracked, sets, tracked
 from closures.models import complaint_terms as terms
 from closures.models.holds import Hold
+from closures.models.people import by_staff
 from closures.models.tickets import ClosureTicket
 
 HANDLE, DECIDE = "closures.handle_complaint", "closures.decide_complaint"
-
-
-def _staff(label: Any) -> models.ForeignKey:
-    return models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=label,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
 
 
 class Complaint(Tracked):
@@ -84,7 +72,7 @@ class Complaint(Tracked):
     topic = models.CharField(_("topic"), max_length=24, choices=terms.Topic.choices)
     regulator_number = models.CharField(_("regulator's number"), max_length=60, blank=True)
     regulator_deadline = models.DateField(_("regulator's deadline"), null=True, blank=True)
-    about_staff = _staff(_("complained about"))
+    about_staff = by_staff(_("complained about"))
     hold = models.ForeignKey(
         Hold,
         verbose_name=_("hold"),
@@ -97,8 +85,8 @@ class Complaint(Tracked):
     state_since = models.DateTimeField(_("since"))
     received_on = models.DateField(_("received on"))
     registered_at = models.DateTimeField(_("entered at"))
-    registered_by = _staff(_("entered by"))
-    handler = _staff(_("handler"))
+    registered_by = by_staff(_("entered by"))
+    handler = by_staff(_("handler"))
     scope_reason = models.CharField(
         _("why out of scope"), max_length=16, choices=terms.ScopeReason.choices, blank=True, default=""
     )
@@ -122,7 +110,7 @@ class Complaint(Tracked):
     )
 
     # The decision
-    decided_by = _staff(_("decided by"))
+    decided_by = by_staff(_("decided by"))
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
     outcome = models.CharField(_("outcome"), max_length=16, choices=terms.Outcome.choices, blank=True)
     root_cause = models.CharField(_("root cause"), max_length=16, choices=terms.RootCause.choices, blank=True)
@@ -144,7 +132,7 @@ class Complaint(Tracked):
         related_name="+",
     )
     review_calendar = models.CharField(_("calendar version of the review"), max_length=80, blank=True)
-    reviewed_by = _staff(_("reviewed by"))
+    reviewed_by = by_staff(_("reviewed by"))
     reviewed_at = models.DateTimeField(_("reviewed at"), null=True, blank=True)
     review_outcome = models.CharField(
         _("outcome of the review"), max_length=16, choices=terms.Outcome.choices, blank=True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext as translate
@@ -12,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from accounts.tracking import EVERYBODY, Tracked, sets, tracked
+from closures.models.people import by_staff
 from closures.models.tickets import ClosureTicket
 
 
@@ -41,14 +41,7 @@ class Hold(Tracked):
     )
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
     state = FSMField(_("state"), default=State.OPEN, choices=State.choices, protected=True)
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("owner"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    owner = by_staff(_("owner"))
     ground = models.CharField(_("ground"), max_length=300)
     opened_at = models.DateTimeField(_("opened at"))
     lifted_at = models.DateTimeField(_("lifted at"), null=True, blank=True)

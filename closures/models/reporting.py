@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext as translate
@@ -13,6 +12,7 @@ from django_fsm import FSMField, transition
 
 from accounts.models import User
 from accounts.tracking import Tracked, sets, tracked
+from closures.models.people import by_staff
 from closures.models.tickets import ClosureTicket
 
 REPORT = "closures.report_to_bureau"
@@ -49,14 +49,7 @@ class BureauReport(Tracked):
     state_since = models.DateTimeField(_("since"))
     receipt_no = models.CharField(_("the bureau's receipt"), max_length=80, blank=True)
     submitted_at = models.DateTimeField(_("handed in at"), null=True, blank=True)
-    submitted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("handed in by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    submitted_by = by_staff(_("handed in by"))
 
     history = tracked()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext as translate
@@ -14,19 +13,9 @@ from django_fsm import FSMField, transition
 
 from accounts.models import Customer, Regulation, User
 from accounts.tracking import EVERYBODY, QUEUE_FIELDS, Tracked, sets, tracked
+from closures.models.people import by_staff
 from closures.models.queue import QueueQuerySet, QueueRow
 from closures.models.unbinding import two_people
-
-
-def person(label: Any) -> Any:
-    return models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=label,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
 
 
 class DeletionRequest(Tracked):
@@ -50,14 +39,14 @@ class DeletionRequest(Tracked):
     state = FSMField(_("state"), default=State.RECEIVED, choices=State.choices, protected=True)
     state_since = models.DateTimeField(_("since"))
     requested_at = models.DateTimeField(_("requested at"))
-    requested_by = person(_("requested by"))
+    requested_by = by_staff(_("requested by"))
     answer_due_on = models.DateField(_("answer due"))
     answer_rule = models.ForeignKey(
         Regulation, verbose_name=_("answer rule"), on_delete=models.PROTECT, related_name="+"
     )
     answer_calendar = models.CharField(_("calendar version"), max_length=80)
     answered_at = models.DateTimeField(_("answered at"), null=True, blank=True)
-    answered_by = person(_("answered by"))
+    answered_by = by_staff(_("answered by"))
     kept = models.JSONField(_("what is kept, and why"), default=list, blank=True)
 
     history = tracked()
@@ -123,8 +112,8 @@ class DestructionList(Tracked):
     as_of_on = models.DateField(_("retention over on"))
     population = models.PositiveIntegerField(_("customers"), default=0)
     digest = models.CharField(_("hash of the customers"), max_length=64, blank=True)
-    proposed_by = person(_("proposed by"))
-    approved_by = person(_("approved by"))
+    proposed_by = by_staff(_("proposed by"))
+    approved_by = by_staff(_("approved by"))
     wait_rule = models.ForeignKey(
         Regulation,
         verbose_name=_("waiting rule"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext as translate
@@ -12,6 +11,7 @@ from django_fsm import FSMField, transition
 from accounts import pii
 from accounts.models import PartnerAgreement, User
 from accounts.tracking import EVERYBODY, QUEUE_FIELDS, Tracked, sets, tracked
+from closures.models.people import by_staff
 from closures.models.queue import QueueQuerySet, QueueRow
 from closures.models.tickets import ClosureTicket
 
@@ -58,38 +58,10 @@ class UnbindTask(Tracked, QueueRow):
     settles_at = models.DateTimeField(_("settle window ends"), null=True, blank=True)
     reason_code = models.CharField(_("reason"), max_length=60, blank=True)
     evidence = models.CharField(_("evidence"), max_length=500, blank=True)
-    evidence_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("evidence by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    confirmed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("confirmed by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    waiver_asked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("waiver asked by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    waived_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("waived by"),
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    evidence_by = by_staff(_("evidence by"))
+    confirmed_by = by_staff(_("confirmed by"))
+    waiver_asked_by = by_staff(_("waiver asked by"))
+    waived_by = by_staff(_("waived by"))
 
     objects = QueueQuerySet.as_manager()
     history = tracked(excluded=QUEUE_FIELDS)

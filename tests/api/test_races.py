@@ -10,18 +10,16 @@ import pytest
 from django.db import transaction
 
 from accounts.actors import Actor
-from accounts.errors import Refusal
 from accounts.roles import Role
-from closures.models import ApiCall, ApiClient, ClosureTicket, UnbindTask
-from closures.services import api_calls, api_clients, cooling_off, intake
+from closures.models import ApiCall, ApiClient, ClosureTicket
+from closures.services import api_calls, api_clients, intake
 from closures.services.api_calls import InFlight, TooManyRequests
 from closures.services.intake import AlreadyRequested, disclosure_version
 from tests import factories
 from tests.races import at_once, race
-from tests.stage import PERIOD, Stage
+from tests.stage import Stage
 
 CALLERS, BATCHES = 20, 10  # 200 requests; a thread each at once would be more than the server's connections
-RACES = 100
 
 
 @pytest.fixture
@@ -57,33 +55,6 @@ def test_of_two_hundred_requests_for_one_account_one_is_accepted(
     assert (len(accepted), len(refused)) == (1, CALLERS * BATCHES - 1)
     number = ClosureTicket.objects.get().number
     assert {refusal.facts["number"] for refusal in refused} == {number}
-
-
-@race
-def test_a_withdrawal_that_races_the_start_of_unbinding_ends_in_exactly_one(
-    raise_stage: Callable[[], Stage],
-) -> None:
-    """A hundred times: withdrawn and nothing unbound, or unbinding and not withdrawn."""
-    stage = raise_stage()
-    won = {"WITHDRAWN": 0, "UNBINDING": 0}
-    for _ in range(RACES):
-        ticket = stage.ticket("NOTICE_PERIOD")
-        stage.clock.skip(PERIOD)
-        actor = Actor.customer(ticket.account.customer)
-
-        def withdraw(ticket: ClosureTicket = ticket, actor: Actor = actor) -> Any:
-            return intake.withdraw(ticket_id=ticket.pk, actor=actor, now=stage.now)
-
-        taken, moved = at_once(withdraw, lambda: cooling_off.end_periods(now=stage.now))
-        state = stage.fresh(ticket).state
-        won[state] += 1
-        if state == "WITHDRAWN":
-            assert isinstance(taken, ClosureTicket) and moved == 0
-        else:
-            assert isinstance(taken, Refusal) and moved == 1
-    assert sum(won.values()) == RACES
-    withdrawn = ClosureTicket.objects.filter(state="WITHDRAWN")
-    assert not UnbindTask.objects.filter(ticket__in=withdrawn).exists()
 
 
 @race

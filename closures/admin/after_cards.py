@@ -1,4 +1,4 @@
-"""The home page's lists about what comes after a closing: reversals, credit reports, later money."""
+"""The home page's cards of what comes after a closing: reversals, credit reports, later money."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from closures.admin import home
-from closures.admin.home import Card, Row, ago, days_left, page_of
+from closures.admin.cards import Card, Row, ago, days_left, page_of
 from closures.selectors import casefile
 
 SOON = 5  # days before a due date from which a row stands out
@@ -39,7 +38,7 @@ def of_money(item: Any, now: datetime) -> Row:
     )  # fmt: skip
 
 
-home.CARDS |= {
+CARDS: dict[str, Card] = {
     "REVERSALS": Card(
         title=_("Reversals to decide"),
         nothing=_("No reversal waits for your decision."),
