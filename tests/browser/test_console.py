@@ -92,8 +92,8 @@ def test_the_language_switch_holds_on_the_next_page(page: Page) -> None:
     sign_in(page, agent.staff_no)
     assert page.locator("html").get_attribute("lang") == "zh-hans"
 
-    page.locator(".console-language button:visible").first.click()
-    page.wait_for_load_state("networkidle")
+    with page.expect_navigation():
+        page.locator(".console-language button:visible").first.click()
     page.goto("/admin/closures/closureticket/")
 
     assert page.locator("html").get_attribute("lang") == "en"
