@@ -16,6 +16,29 @@ pytest_plugins = ["tests.simulator_process", "tests.smtp_process", "tests.worlds
 pytest_plugins += ["tests.own_database", "tests.workers"]
 
 
+DATABASE = {"db", "transactional_db", "template"}  # fixtures
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--only-database",
+        action="store_true",
+        help="leave out what uses no database: on a second one it would only be repeated",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--only-database"):
+        return
+    left_out = [
+        item
+        for item in items
+        if not item.get_closest_marker("django_db") and DATABASE.isdisjoint(getattr(item, "fixturenames", ()))
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     from pytest_socket import socket_allow_hosts  # noqa: PLC0415
 

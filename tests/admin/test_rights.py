@@ -41,6 +41,7 @@ def addresses() -> Iterator[tuple[str, URLPattern]]:
 
 # Of a ticket that is not closed, and before a complaint is answered, there is none.
 PAGES_THAT_MAY_NOT_EXIST = {"certificate", "certificate_pdf", "download", "letter"}
+DIALOG = {200, 403}  # it opens, or not for this right
 
 
 def expected(role: Role, name: str) -> tuple[set[int], str] | None:
@@ -63,7 +64,7 @@ def expected(role: Role, name: str) -> tuple[set[int], str] | None:
             return {200} if sees else {403}, opts.label_lower
         if rest in PAGES_THAT_MAY_NOT_EXIST:
             return {200, 404} if sees else {403, 404}, opts.label_lower
-        return {200, 403} if sees else {403}, opts.label_lower  # a dialog: opens, or not for this right
+        return DIALOG if sees else {403}, opts.label_lower
     return None
 
 
@@ -117,6 +118,11 @@ def arguments(name: str, pattern: URLPattern, label: str) -> list[str] | None:
     return found
 
 
+def first_to_see(role: Role, label: str) -> bool:
+    """Whether no role before this one sees the noun: its pages are asked for in Chinese once, not by all."""
+    return role == next((other for other in Role if not label or may_see(other, label)), None)
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_every_address_answers_every_role_as_the_table_of_rights_says(
     at_desk: Any, world: dict[str, Any], role: Role
@@ -132,7 +138,7 @@ def test_every_address_answers_every_role_as_the_table_of_rights_says(
         url = reverse(f"admin:{name}", args=args)
         answer = english.get(url)
         assert answer.status_code in codes, f"{role} {url}: {answer.status_code}, not {codes}"
-        if answer.status_code == 200:
+        if answer.status_code == 200 and (codes == DIALOG or first_to_see(role, label)):
             assert chinese.get(url).status_code == 200, url
         asked.add(label)
     nouns = {model._meta.label_lower for model in admin.site._registry}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connections
 from django.utils import timezone
 from playwright.sync_api import Page, sync_playwright
 
@@ -52,8 +53,11 @@ def open_page(live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
             page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
             return page
 
-        yield open_
-        browser.close()
+        try:
+            yield open_
+        finally:
+            connections.close_all()  # the running loop gives this thread connections of its own
+            browser.close()
     assert [said for said in complaints if "422" not in said] == []  # the wrong code was meant to be wrong
 
 
