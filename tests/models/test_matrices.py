@@ -215,9 +215,9 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
     ClosureTicket: {
         **dict.fromkeys(
             (
-                "block", "send_to_review", "pass_straight_through", "approve_by_campaign", "call_off", "refuse_overdue", "return_to_review",
+                "block", "send_to_review", "pass_straight_through", "refuse_overdue", "return_to_review",
                 "start_settling", "start_unbinding", "unbind_settled", "resume_unbinding", "settle_again",
-                "start_closing", "close",
+                "start_closing", "close", "approve_by_campaign", "call_off",
             ),
             MACHINE,
         ),

@@ -28,7 +28,8 @@ def an_account(**facts: Any) -> AccountFacts:
 @pytest.mark.parametrize(
     ("pilot", "waves", "sound"),
     [
-        (1, [10, 50, 100], True), (100, [100], True), (1, [], False), (1, [50], False), (1, [50, 50, 100], False),
+        (1, [10, 50, 100], True), (100, [100], True), (1, [], False), (1, [50], False),
+        (1, [50, 50, 100], False),
         (1, [100, 50], False), (60, [50, 100], False), (0, [100], False), (1, [50, 120], False),
     ],
 )  # fmt: skip

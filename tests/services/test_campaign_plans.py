@@ -50,7 +50,8 @@ def test_a_lead_drafts_a_plan_and_nobody_else_does(camp: Camp) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"title": " "}, {"legal_basis": ""}, {"wave_percents": [50]}, {"wave_percents": []}, {"pilot_percent": 0},
+        {"title": " "}, {"legal_basis": ""}, {"wave_percents": [50]}, {"wave_percents": []},
+        {"pilot_percent": 0},
         {"daily_cap": 0}, {"minimum_sample": 0}, {"max_complaints": 101},
     ],
 )  # fmt: skip
@@ -304,7 +305,8 @@ def test_a_file_of_closed_and_foreign_accounts_says_so(camp: Camp) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\n\n", b"account_no\n", "STAGE1\n".encode("utf-16"), b"PK\x03\x04\x00\x00", b"\x00" * 999],
+    "content",
+    [b"", b"\n\n", b"account_no\n", "STAGE1\n".encode("utf-16"), b"PK\x03\x04\x00\x00", b"\x00" * 999],
     ids=["empty", "blank", "header", "utf-16", "zip", "zeros"],
 )  # fmt: skip
 def test_a_file_that_names_nobody_is_refused_and_the_old_one_stands(camp: Camp, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Campaigns under way: opened through the one door, approved as a whole, stopped, resumed, called off, over."""
+"""Campaigns under way: opened through one door, approved as a whole, stopped, resumed, called off, over."""
 
 from __future__ import annotations
 

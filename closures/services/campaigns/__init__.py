@@ -2,7 +2,7 @@
 
 from closures.services.campaigns.approving import approve, ask_freeze, dry_run, freeze
 from closures.services.campaigns.files import load
-from closures.services.campaigns.finishing import as_csv, checked
+from closures.services.campaigns.finishing import ReportChanged, as_csv, checked
 from closures.services.campaigns.guarding import watch
 from closures.services.campaigns.plan import (
     add_department,
@@ -16,6 +16,7 @@ from closures.services.campaigns.running import run
 from closures.services.campaigns.steering import abort, pause, resume, start_pilot, start_waves
 
 __all__ = [
+    "ReportChanged",
     "abort",
     "add_department",
     "add_milestone",
