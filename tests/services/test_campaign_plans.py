@@ -75,6 +75,7 @@ def test_no_personal_data_is_written_into_a_plan(camp: Camp) -> None:
 
 
 def test_departments_and_milestones_are_parts_of_the_plan(camp: Camp) -> None:
+    camp.accounts(1)
     campaign = camp.draft()
     owner = camp.stage.staff("lead2").user
     legal = camp.do("add_department", campaign, department="法务部", owner=owner, duty="通知文本")
