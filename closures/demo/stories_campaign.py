@@ -112,7 +112,10 @@ def checked(
     told.check("closed", MEMBERS, run.progress().closed)
     told.check("report", MEMBERS, campaigns.checked(ended)["parts"]["closed"])
     approver = run.world.staff("lead2").user
-    decided = {member.ticket.decided_by for member in ended.members.select_related("ticket__decided_by")}
+    decided = {
+        member.ticket.decided_by if member.ticket else None
+        for member in ended.members.select_related("ticket__decided_by")
+    }
     told.check("decided by whoever approved", {approver}, decided)
     for account in run.accounts:
         agreement = account.agreements.get().agreement_no

@@ -7,8 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
 
 from accounts.models import CreditAccount, Customer, LineRestriction, PartnerAgreement, RestrictionCause
 from closures.models import Campaign, CampaignMember, ClosureTicket, Complaint, Hold
@@ -51,7 +52,7 @@ def meant(campaign: Campaign, *, now: datetime) -> QuerySet[CreditAccount]:
     return found.filter(product=campaign.product_id)
 
 
-def judged(rows: QuerySet[CreditAccount], campaign: Campaign) -> QuerySet[CreditAccount]:
+def judged(rows: QuerySet[CreditAccount], campaign: Campaign) -> QuerySet[Any]:
     """The accounts with `left_alone`, an ExclusionReason or "": the first that applies.
 
     # Note [No reason betrays a silent hold]
@@ -77,10 +78,9 @@ def judged(rows: QuerySet[CreditAccount], campaign: Campaign) -> QuerySet[Credit
         (Q(Exists(holds)) | apart, ExclusionReason.SET_ASIDE),
     ]
     if campaign.excludes_debt:
-        owed = [F(name) for name in ("principal", "interest", "fees", "unbilled")]
         owes = Q(instalments_remaining__gt=0)
-        for column in owed:
-            owes |= Q(**{f"{column.name}__gt": 0})
+        for column in ("principal", "interest", "fees", "unbilled"):
+            owes |= Q(**{f"{column}__gt": 0})
         reasons.append((owes, ExclusionReason.DEBT))
     return rows.annotate(
         left_alone=Case(
@@ -99,12 +99,13 @@ def take(campaign: Campaign, *, now: datetime) -> Population:
     Raises: ConditionRefused, ConditionTooSlow.
     """
     population, hashed = Population(), hashlib.sha256()
+    add = hashed.update
     with rule_language.bounded():
         rows = judged(meant(campaign, now=now), campaign).order_by("pk")
         told = rows.values_list("pk", "account_no", "left_alone")
         for pk, account_no, reason in told.iterator(chunk_size=CHUNK):
             population.rows.append((pk, account_no, reason))
-            hashed.update(f"{account_no}\x1f{reason}\n".encode())
+            add(f"{account_no}\x1f{reason}\n".encode())
             if reason:
                 population.exclusions[reason] += 1
     population.hash = hashed.hexdigest()

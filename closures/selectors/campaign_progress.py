@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils.timezone import localtime
 
 from closures.models import Campaign, CampaignMember, ClosureTicket, Complaint, Notice, UnbindTask
 from closures.models.campaign_members import ExclusionReason, MemberState
 from closures.models.notices import NoticeKind
+from closures.models.ticket_queries import TicketQuerySet
 from closures.rules.campaigns import Guard, Reading
 
 Entry = CampaignMember.Entry
@@ -155,7 +156,7 @@ def guard_rails(campaign: Campaign) -> list[Reading]:
     ]
 
 
-def tickets_to_call_off(campaign: Campaign) -> QuerySet[ClosureTicket]:
+def tickets_to_call_off(campaign: Campaign) -> TicketQuerySet:
     """Tickets of the campaign whose unbinding has not begun: an abort cancels them."""
     State = ClosureTicket.State
     early = (*ClosureTicket.BEFORE_DECISION, State.NOTICE_PERIOD, State.SETTLING)

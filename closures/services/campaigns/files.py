@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
 from typing import Any
@@ -66,7 +66,7 @@ def load(*, campaign_id: int, file: Any, actor: Actor, now: datetime) -> Campaig
     campaign.entries.all().delete()
     report, digest = Report(), hashlib.sha256()
     with closing(Seen()) as seen:
-        for batch in _batches(_lines(file, digest)):
+        for batch in _batches(_lines(file, add=digest.update)):
             _take(campaign, batch, seen, report)
     if not report.counts["taken"]:
         raise FileRefused(why=_("no line names an account of ours"))
@@ -75,11 +75,11 @@ def load(*, campaign_id: int, file: Any, actor: Actor, now: datetime) -> Campaig
     return save_as(campaign, actor=actor, reason="population by file", now=now)
 
 
-def _lines(file: Any, digest: Any) -> Iterator[tuple[int, bytes]]:
+def _lines(file: Any, *, add: Callable[[bytes], None]) -> Iterator[tuple[int, bytes]]:
     """Every line with its number; too long a one is cut, and so unreadable. Raises FileRefused."""
     number, whole = 0, True
     while raw := file.readline(LONGEST):
-        digest.update(raw)
+        add(raw)
         if whole:
             number += 1
             if number == 1 and raw.startswith(WIDE):

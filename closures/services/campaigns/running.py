@@ -129,7 +129,7 @@ def _open(campaign: Campaign, *, now: datetime) -> int:
         now=now,
     )
     reach("campaign.after_tickets")
-    leave.update(dict.fromkeys(opened.refused, ExclusionReason.CHANGED))
+    leave |= dict.fromkeys(opened.refused, ExclusionReason.CHANGED)
     _note(campaign, leave, [ticket.account_id for ticket in opened.tickets], now=now)
     return len(batch)
 
