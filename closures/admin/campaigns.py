@@ -31,7 +31,7 @@ from closures.models.campaign_members import MemberState
 from closures.models.campaigns import DRAFT
 from closures.selectors import campaign_lists, campaign_progress
 from closures.services import campaigns
-from closures.services.campaigns.terms import plan_hash
+from closures.services.campaigns.terms import shows_the_plan
 
 HTML = "text/html; charset=utf-8"
 # A part of the progress bar: its colour on the page.
@@ -81,7 +81,11 @@ class CampaignAdmin(ExactSearch, TrackedAdmin):
     ordering = ("-pk",)
     sortable_by = ("state_since", "effective_on")
     fields = ("number", "title", "state_shown")
-    history_hidden = ("state_since", "report", "file_report", "pause_values")
+    # The reason of each change says in words what these columns say in codes and hashes.
+    history_hidden = (
+        "state_since", "report", "report_hash", "file_report", "pause_values", "pause_code", "paused_from",
+        "plan_hash", "population_hash", "voided",
+    )  # fmt: skip
     dialogs = ALL
     change_form_template = "admin/closures/campaign/change_form.html"
     change_list_template = "admin/closures/campaign/change_list.html"
@@ -127,7 +131,7 @@ class CampaignAdmin(ExactSearch, TrackedAdmin):
     def page(self, request: HttpRequest, campaign: Any) -> dict[str, Any]:
         """The plan, what a dry run showed, how far it is, and what would stop it."""
         run = newest(campaign)
-        fresh = run is not None and run.plan_hash == plan_hash(campaign)
+        fresh = run is not None and shows_the_plan(run, campaign)
         campaign.colour = COLOURS[campaign.state]
         begun = campaign.state in (*Campaign.BEGUN, *Campaign.ENDED) and campaign.started_at
         page = {
@@ -283,7 +287,7 @@ class CampaignAdmin(ExactSearch, TrackedAdmin):
 class StandingFilter(admin.SimpleListFilter):
     """Members by where they stand, as the progress bar counts them."""
 
-    title = _("standing")
+    title = _("where it stands")
     parameter_name = "standing"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -341,7 +345,7 @@ class CampaignMemberAdmin(ExactSearch, UntrackedAdmin):
             return "—"
         return str(member.wave) if member.wave else gettext("pilot")
 
-    @display(description=_("standing"), label=COLOURS)
+    @display(description=_("where it stands"), label=COLOURS)
     def standing_shown(self, member: Any) -> Badge:
         return Badge(member.standing, MemberState(member.standing).label)
 
@@ -349,11 +353,13 @@ class CampaignMemberAdmin(ExactSearch, UntrackedAdmin):
     def reason_shown(self, member: CampaignMember) -> str:
         if member.reason_code:
             return str(member.get_reason_code_display())
-        return str(member.ticket.get_state_display()) if member.ticket else "—"
+        failed = getattr(member, "standing", "") == MemberState.FAILED and member.ticket
+        return str(failed.get_state_display()) if failed else "—"
 
     @display(description=_("ticket"))
     def ticket_shown(self, member: CampaignMember) -> str:
-        return member.ticket.number if member.ticket else "—"
+        ticket = member.ticket
+        return f"{ticket.number} · {ticket.get_state_display()}" if ticket else "—"
 
 
 def drafted(campaign: Campaign) -> tuple[str, str]:

@@ -104,7 +104,7 @@ class Migration(migrations.Migration):
                 ('entry', models.CharField(choices=[('PENDING', 'not opened yet'), ('OPENED', 'opened'), ('EXCLUDED', 'excluded')], default='PENDING', max_length=8, verbose_name='opening')),
                 ('reason_code', models.CharField(blank=True, choices=[('CLOSED', 'closed already'), ('WRONG_PRODUCT', 'another product'), ('DECEASED', 'the customer has died'), ('OPEN_TICKET', 'a closing is under way'), ('OTHER_CAMPAIGN', 'in another campaign'), ('JUDICIAL', 'frozen by a court'), ('COMPLAINT', 'an open complaint'), ('SET_ASIDE', 'set aside to be dealt with one by one'), ('DEBT', 'money is owed'), ('CHANGED', 'not to be opened any more'), ('ABORTED', 'the campaign was aborted first')], default='', max_length=20, verbose_name='reason')),
                 ('facts_hash', models.CharField(blank=True, max_length=64, verbose_name='hash of the facts at the freeze')),
-                ('opened_at', models.DateTimeField(blank=True, null=True, verbose_name='opened at')),
+                ('opened_at', models.DateTimeField(blank=True, null=True, verbose_name='ticket opened at')),
                 ('live', models.BooleanField(default=True, verbose_name='in a live campaign')),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='campaign_members', to='accounts.creditaccount', verbose_name='account')),
                 ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='members', to='closures.campaign', verbose_name='campaign')),

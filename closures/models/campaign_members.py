@@ -48,7 +48,7 @@ class MemberState(models.TextChoices):
     UNKNOWN = "UNKNOWN", _("fate unknown")
     CLOSED = "CLOSED", _("closed")
     SETTLING = "SETTLING", _("settling, line frozen")
-    FAILED = "FAILED", _("failed")
+    FAILED = "FAILED", _("not closed")
     EXCLUDED = "EXCLUDED", _("excluded")
 
 
@@ -109,7 +109,7 @@ class CampaignMember(models.Model):
         related_name="campaign_member",
     )
     facts_hash = models.CharField(_("hash of the facts at the freeze"), max_length=64, blank=True)
-    opened_at = models.DateTimeField(_("opened at"), null=True, blank=True)
+    opened_at = models.DateTimeField(_("ticket opened at"), null=True, blank=True)
     live = models.BooleanField(_("in a live campaign"), default=True)
 
     objects = MemberQuerySet.as_manager()

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext as translate
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
 
 from accounts.actors import ActorKind
@@ -32,7 +33,7 @@ class Campaign(Tracked):
 
     class State(models.TextChoices):
         DRAFT = "DRAFT", _("draft")
-        APPROVED = "APPROVED", _("approved")
+        APPROVED = "APPROVED", pgettext_lazy("campaign", "approved")
         FROZEN = "FROZEN", _("population frozen")
         PILOT = "PILOT", _("pilot under way")
         RUNNING = "RUNNING", _("waves under way")

@@ -51,6 +51,6 @@ def next_step(campaign: Campaign, *, dry_run: DryRun | None, fresh: bool) -> str
         State.PAUSED: translate(
             "Nothing is opened and nothing irreversible begins. Find out why, cure it, then resume or abort."
         ),
-        State.COMPLETED: translate("Everybody is accounted for; the final report is below."),
+        State.COMPLETED: translate("Everybody is accounted for; the final report is ready."),
         State.ABORTED: translate("Aborted: what had not begun is called off, what had goes to its end."),
     }[State(campaign.state)]

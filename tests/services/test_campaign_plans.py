@@ -330,3 +330,16 @@ def test_a_drills_invented_customer_is_unknown_to_a_file(camp: Camp) -> None:
     drill = camp.stage.account(product="BAITIAO", customer=factories.a_customer(synthetic=True))
     campaign = load(camp, camp.draft(), f"{real.account_no}\n{drill.account_no}".encode())
     assert campaign.file_report["unknown"] == 1 and RefusedAction.objects.count() == 0
+
+
+def test_an_approval_that_became_void_needs_a_new_look(camp: Camp) -> None:
+    """The dry run of before shows a population that is no more; the plan alone is the same."""
+    camp.accounts(2)
+    campaign = camp.at("APPROVED")
+    camp.stage.request(camp.accounts(1)[0])
+    camp.stage.clock.skip()
+    camp.do("freeze", campaign)
+    with refused(DryRunStale, camp.fresh(campaign)):
+        camp.approve(campaign)
+    camp.dry_run(campaign)
+    assert camp.approve(campaign).state == "APPROVED"

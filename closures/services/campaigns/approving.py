@@ -31,6 +31,7 @@ from closures.services.campaigns.terms import (
     ground_given,
     locked,
     plan_hash,
+    shows_the_plan,
 )
 
 
@@ -94,7 +95,7 @@ def approve(
     if campaign.author_id == person.pk:
         raise SameAuthor
     shown = campaign.dry_runs.order_by("-pk").first()
-    if shown is None or shown.plan_hash != plan_hash(campaign):
+    if shown is None or (campaign.state == Campaign.State.DRAFT and not shows_the_plan(shown, campaign)):
         raise DryRunStale
     if (seen_plan, seen_population) != (shown.plan_hash, shown.population_hash):
         raise DryRunStale

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.actors import Actor
 from closures.errors import ClosureError
-from closures.models import Campaign
+from closures.models import Campaign, DryRun
 from closures.rules import campaigns as rules
 
 JOB = Actor.job("campaigns")
@@ -68,6 +68,11 @@ def plan_hash(campaign: Campaign) -> str:
         for row in campaign.milestones.filter(removed_at__isnull=True).order_by("pk")
     ]
     return rules.digest(plan)
+
+
+def shows_the_plan(run: DryRun, campaign: Campaign) -> bool:
+    """The dry run is of the plan as it is, and no approval has become void since it was made."""
+    return run.made_at >= campaign.state_since and run.plan_hash == plan_hash(campaign)
 
 
 def ground_given(ground: str) -> str:
