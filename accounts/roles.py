@@ -69,6 +69,7 @@ COMPLAINT_MODELS = (
     "closures.complaintpause",
     "closures.cannedreply",
 )
+CAMPAIGN_MODELS = ("closures.campaign", "closures.campaignmember")
 API_MODELS = ("closures.apiclient", "closures.apicall", "closures.webhook")
 MACHINE_MODELS = (
     "closures.unbindtask",
@@ -108,17 +109,19 @@ VIEWS: dict[Role, tuple[str, ...]] = {
     + CASE_MODELS
     + COMPLAINT_MODELS
     + KEEPING_MODELS
+    + CAMPAIGN_MODELS
     + ("closures.noticetemplate", "closures.invariantcheck", "accounts.refusedaction"),
-    Role.RISK: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS,
+    Role.RISK: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS + CAMPAIGN_MODELS,
     Role.OPERATOR: MACHINE_MODELS
     + API_MODELS
-    + ("accounts.creditproduct", "accounts.workcalendarday", "closures.noticetemplate"),
+    + ("accounts.creditproduct", "accounts.workcalendarday", "closures.noticetemplate", "closures.campaign"),
     Role.AUDITOR: CUSTOMER_MODELS
     + PRODUCT_MODELS
     + ACCOUNT_MODELS
     + CASE_MODELS
     + COMPLAINT_MODELS
     + KEEPING_MODELS
+    + CAMPAIGN_MODELS
     + MACHINE_MODELS
     + API_MODELS
     + STAFF_MODELS
@@ -166,6 +169,10 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.decide_closure",
         "closures.decide_adverse_closure",
         "closures.request_policy_closure",
+        "closures.draft_campaign",
+        "closures.approve_campaign",
+        "closures.run_campaign",
+        "closures.pause_campaign",
         "closures.place_hold",
         "closures.lift_hold",
         "closures.cancel_closure",
@@ -198,6 +205,7 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.give_evidence",
         "closures.confirm_evidence",
         "closures.run_sweep",
+        "closures.pause_campaign",
         "closures.revive_webhook",
     ),
     Role.AUDITOR: (

@@ -54,6 +54,8 @@ class Job(StrEnum):
     COLLECT_DESTRUCTION = "closures.collect_destruction"
     ERASE_CUSTOMERS = "closures.erase_customers"
     PREPARE_BUREAU_REPORT = "closures.prepare_bureau_report"
+    RUN_CAMPAIGNS = "closures.run_campaigns"
+    GUARD_CAMPAIGNS = "closures.guard_campaigns"
 
 
 class NotInTransaction(RuntimeError):

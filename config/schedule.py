@@ -37,6 +37,8 @@ SWEEP_SECONDS: dict[str, float] = {
     "closures.collect_destruction": DAY,
     "closures.erase_customers": HOUR,
     "closures.prepare_bureau_report": DAY,
+    "closures.run_campaigns": TICK_SECONDS,
+    "closures.guard_campaigns": 2 * TICK_SECONDS,
 }
 
 BEAT_SCHEDULE = {"tick": {"task": "closures.tick", "schedule": TICK_SECONDS}}

@@ -20,6 +20,7 @@ from closures.demo.world import World, quicken
 from closures.services import (
     assessment,
     callbacks,
+    campaigns,
     closing,
     commands,
     cooling_off,
@@ -33,6 +34,7 @@ from closures.services import (
 )
 
 REACHES = (
+    campaigns.run,
     assessment.run,
     settling.run,
     unbinding.run,
@@ -46,6 +48,7 @@ REACHES = (
     webhooks.send,
 )
 SWEEPS = (
+    campaigns.watch,
     assessment.wake_changed,
     cooling_off.end_periods,
     unbinding.start,

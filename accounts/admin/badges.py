@@ -49,6 +49,10 @@ COLOURS: dict[str, str] = {
     "INVESTIGATING": "info",
     "APPROVED": "info",
     "DRAFT": "",
+    "PILOT": "info",
+    "RUNNING": "info",
+    "UNDER_WAY": "info",
+    "OPENED": "info",
     # as it should be
     "ACTIVE": "success",
     "OFFERED": "success",
@@ -78,6 +82,10 @@ COLOURS: dict[str, str] = {
     "DISABLED": "warning",
     "RESTRICTED": "warning",
     # over
+    "PAUSED": "warning",
+    "COMPLETED": "success",
+    "ABORTED": "",
+    "EXCLUDED": "",
     "REJECTED": "danger",
     "USED_UP": "danger",
     "WITHDRAWN": "",

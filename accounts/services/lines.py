@@ -193,6 +193,28 @@ def restrict_many(
 
 
 @transaction.atomic
+def lift_many(
+    references: Mapping[int, str], *, causes: Collection[str], actor: Actor, reason: str, now: datetime
+) -> list[LineChange]:
+    """No account (by pk) has an open restriction of these causes under its reference, as by `lift`.
+
+    Closed accounts are left out. The caller bounds the number. Safe to repeat.
+    """
+    accounts = locked_many(references)
+    rows = [
+        row
+        for row in LineRestriction.objects.filter(
+            account__in=accounts, cause__in=causes, lifted_at__isnull=True
+        ).order_by("pk")
+        if row.reference == references[row.account_id]
+    ]
+    for row in rows:
+        row.lifted_at = now
+    update_many(LineRestriction, rows, key="pk", fields=["lifted_at"], actor=actor, reason=reason, now=now)
+    return follow_many(accounts, actor=actor, reason=reason, now=now)
+
+
+@transaction.atomic
 def expire(*, now: datetime, actor: Actor, limit: int | None = None) -> list[int]:
     """Restrictions whose time is over are lifted; returns the accounts that lost one, sorted.
 

@@ -3,6 +3,7 @@
 from closures.admin import (  # noqa: F401
     accounts,
     api,
+    campaigns,
     commands,
     complaint_pages,
     complaint_rows,

@@ -57,6 +57,8 @@ JOBS: dict[str, Any] = {
     Job.COLLECT_DESTRUCTION: _("collection of data whose time is over"),
     Job.ERASE_CUSTOMERS: _("erasure of customers"),
     Job.PREPARE_BUREAU_REPORT: _("preparation of bureau reports"),
+    Job.RUN_CAMPAIGNS: _("batches of campaigns"),
+    Job.GUARD_CAMPAIGNS: _("guard-rails of campaigns"),
 }
 INVARIANTS = {
     1: _("No closed ticket has a task that is not done"),

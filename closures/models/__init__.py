@@ -3,6 +3,8 @@
 from closures.models.api import ApiCall, ApiClient, AppRequest, Webhook
 from closures.models.blockers import Blocker
 from closures.models.callbacks import PartnerCallback
+from closures.models.campaign_members import CampaignEntry, CampaignMember, DryRun
+from closures.models.campaigns import Campaign, CampaignDepartment, CampaignMilestone
 from closures.models.complaint_rows import CannedReply, ComplaintExtension, ComplaintPause, ComplaintText
 from closures.models.complaints import Complaint
 from closures.models.evidence import EvidencePack
@@ -25,6 +27,11 @@ __all__ = [
     "Blocker",
     "BureauRecord",
     "BureauReport",
+    "Campaign",
+    "CampaignDepartment",
+    "CampaignEntry",
+    "CampaignMember",
+    "CampaignMilestone",
     "CannedReply",
     "ClosureTicket",
     "Complaint",
@@ -34,6 +41,7 @@ __all__ = [
     "DeletionRequest",
     "DestructionItem",
     "DestructionList",
+    "DryRun",
     "EvidencePack",
     "Hold",
     "IdentityCode",

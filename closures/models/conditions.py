@@ -15,6 +15,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from accounts.models import AgreementEffect, CreditAccount, PartnerAgreement
 from accounts.tracking import Rule
 from closures.rules.codes import Reason
+from closures.rules.deadlines import china_date
 
 
 def facts_changed() -> Q:
@@ -33,6 +34,23 @@ def open_hold() -> Exists:
     return Exists(Hold.objects.filter(ticket=OuterRef("pk"), state=Hold.State.OPEN))
 
 
+def campaign_stops(now: datetime) -> Exists:
+    """The campaign that opened the ticket is paused, or not yet effective, or was aborted before unbinding.
+
+    Source: SPEC §6: a pause takes effect at once; nothing irreversible happens before the effective day.
+    """
+    from closures.models.campaign_members import CampaignMember  # noqa: PLC0415 - members know tickets
+
+    stopped = Q(campaign__state="PAUSED") | Q(campaign__effective_on__gt=china_date(moment=now))
+    killed = Q(campaign__state="ABORTED", ticket__unbinding_started_at__isnull=True)
+    return Exists(CampaignMember.objects.filter(stopped | killed, ticket=OuterRef("pk")))
+
+
+def stands_still(now: datetime) -> Q:
+    """Nothing irreversible may happen to the ticket: somebody holds it, or its campaign stands still."""
+    return Q(open_hold()) | Q(campaign_stops(now))
+
+
 def nothing_owed(prefix: str = "account__") -> Q:
     """Nothing owed either way, on our copy of the ledger."""
     fields = (*CreditAccount.OWED_MONEY, *CreditAccount.OWED_COUNTS, "credit_balance")
@@ -40,7 +58,7 @@ def nothing_owed(prefix: str = "account__") -> Q:
 
 
 def period_over(now: datetime) -> Q:
-    """The waiting time is over, nobody holds the ticket, and what was approved is still what is there.
+    """The waiting time is over, nothing stops the ticket, and what was approved is still what is there.
 
     Source: SPEC §3, edges out of NOTICE_PERIOD; 民法典 565 for the arrival of a notice.
     """
@@ -49,7 +67,7 @@ def period_over(now: datetime) -> Q:
         | Q(notice_arrived_at__isnull=False)
         | Q(notice_waived_by__isnull=False)
     )
-    return Q(period_ends_at__lte=now) & told & ~Q(open_hold()) & ~facts_changed()
+    return Q(period_ends_at__lte=now) & told & ~stands_still(now) & ~facts_changed()
 
 
 PERIOD_OVER_SETTLED = Rule(
@@ -58,7 +76,7 @@ PERIOD_OVER_SETTLED = Rule(
 PERIOD_OVER_OWING = Rule(
     lambda now: period_over(now) & ~nothing_owed(), name="period over", locks=("account",)
 )
-SETTLED = Rule(lambda now: ~Q(open_hold()) & nothing_owed(), name="settled", locks=("account",))
+SETTLED = Rule(lambda now: ~stands_still(now) & nothing_owed(), name="settled", locks=("account",))
 
 
 def untouched_agreement() -> Exists:
@@ -70,7 +88,7 @@ def untouched_agreement() -> Exists:
     )
 
 
-def all_unbound() -> Q:
+def all_unbound(now: datetime) -> Q:
     """Every task of the ticket is done, no agreement is left without one, and nobody holds the ticket.
 
     Nor is an agreement still on its way out for an earlier, cancelled ticket, whose task is asked to its end.
@@ -82,11 +100,11 @@ def all_unbound() -> Q:
     under_way = PartnerAgreement.objects.filter(
         account=OuterRef("account"), state=PartnerAgreement.State.UNBINDING
     )
-    free = ~Q(Exists(undone)) & ~Q(Exists(under_way)) & ~Q(untouched_agreement()) & ~Q(open_hold())
+    free = ~Q(Exists(undone)) & ~Q(Exists(under_way)) & ~Q(untouched_agreement()) & ~stands_still(now)
     return ready & free
 
 
-ALL_UNBOUND = Rule(lambda now: all_unbound(), name="all unbound")
+ALL_UNBOUND = Rule(all_unbound, name="all unbound")
 NOT_YET_UNBINDING = Rule(Q(unbinding_started_at__isnull=True), name="unbinding has not begun")
 OWN_REQUEST = Rule(Q(reason=Reason.CUSTOMER_REQUEST), name="the customer's own request")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from accounts.models import CreditAccount
-from closures.models.conditions import facts_changed
+from closures.models.conditions import facts_changed, stands_still
 from closures.models.queue import QueueQuerySet
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class TicketQuerySet(QueueQuerySet):
             .values_list("pk", flat=True)
         )
         return list(wanted.filter(pk__in=pairs).order_by("pk"))
+
+    def stands_still(self, pk: int, *, now: datetime) -> bool:
+        """Whether a hold or its campaign forbids every irreversible step of this ticket."""
+        return self.filter(stands_still(now), pk=pk).exists()
 
     def with_changed_facts(self) -> TicketQuerySet:
         """Tickets whose account or agreements are newer than what was last examined."""

@@ -200,6 +200,17 @@ class ClosureTicket(Tracked, QueueRow):
 
     @transition(
         state,
+        source=[State.SUBMITTED, State.BLOCKED],
+        target=State.NOTICE_PERIOD,
+        custom=sets(straight_through=True),
+    )
+    def approve_by_campaign(self, *, decided_by: Any, decided_at: datetime) -> None:
+        """Its facts are those of its row in a population that a named person approved as a whole."""
+        self.decided_by, self.decided_at = decided_by, decided_at
+        self.approved, self.approved_hash, self.changes = self.examined, self.examined_hash, []
+
+    @transition(
+        state,
         source=State.IN_REVIEW,
         target=State.NOTICE_PERIOD,
         permission=may_decide,
@@ -314,6 +325,16 @@ class ClosureTicket(Tracked, QueueRow):
     )
     def cancel(self, *, cancelled_by: Any, end_codes: list[str]) -> None:
         self.cancelled_by, self.end_codes = cancelled_by, end_codes
+
+    @transition(
+        state,
+        source=[*BEFORE_DECISION, State.NOTICE_PERIOD, State.SETTLING],
+        target=State.CANCELLED,
+        conditions=[NOT_YET_UNBINDING],
+        custom=sets(ended_at=NOW, due_at=None, lease_token="", lease_until=None),
+    )
+    def call_off(self) -> None:
+        """The campaign that opened it was aborted by a named person."""
 
     @transition(
         state,

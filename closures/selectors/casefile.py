@@ -17,7 +17,17 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import CreditAccount, PartnerAgreement, User
 from accounts.selectors.identities import MaskedIdentity, identity_of
-from closures.models import Blocker, ClosureTicket, Hold, LedgerCommand, Notice, UnbindAttempt, UnbindTask
+from closures.models import (
+    Blocker,
+    Campaign,
+    CampaignMember,
+    ClosureTicket,
+    Hold,
+    LedgerCommand,
+    Notice,
+    UnbindAttempt,
+    UnbindTask,
+)
 from closures.selectors import facts, reasons, texts
 from closures.selectors.next_steps import Around, NextStep, next_step
 from closures.selectors.timeline import SEE_SILENT, Entry, of_ticket
@@ -94,6 +104,7 @@ def of_ticket_for(ticket: ClosureTicket, *, user: User) -> CaseFile:
                 held=any(hold.state == Hold.State.OPEN for hold in holds),
                 stuck=any(task.row.state in STUCK for task in tasks)
                 or any(command.state == LedgerCommand.State.DEAD for command in commands),
+                still=bool(paused((ticket,))),
             ),
         ),
         identity=identity_of(account.customer),
@@ -125,8 +136,9 @@ def of_ticket_for(ticket: ClosureTicket, *, user: User) -> CaseFile:
 
 
 def around_many(tickets: Iterable[ClosureTicket], *, user: User) -> dict[int, Around]:
-    """What stands around each ticket of a list, by pk, as `user` may know it. Four queries for all."""
-    silent = user.has_perm(SEE_SILENT)
+    """What stands around each ticket of a list, by pk, as `user` may know it. Five queries for all."""
+    tickets, silent = list(tickets), user.has_perm(SEE_SILENT)
+    still = paused(tickets)
     keys = [ticket.pk for ticket in tickets]
     holds = visible_holds(Hold.objects.filter(ticket__in=keys, state=Hold.State.OPEN), silent=silent)
     blocks = visible_blockers(
@@ -139,9 +151,23 @@ def around_many(tickets: Iterable[ClosureTicket], *, user: User) -> dict[int, Ar
         set(rows.order_by().values_list("ticket_id", flat=True)) for rows in (holds, blocks, tasks, commands)
     )
     return {
-        key: Around(blocks=key in blocked, held=key in held, stuck=key in stuck or key in dead)
+        key: Around(
+            blocks=key in blocked,
+            held=key in held,
+            stuck=key in stuck or key in dead,
+            still=key in still,
+        )
         for key in keys
     }
+
+
+def paused(tickets: Iterable[ClosureTicket]) -> set[int]:
+    """Those of the tickets whose campaign is paused, by pk; no query where none came by a campaign."""
+    keys = [ticket.pk for ticket in tickets if ticket.channel == ClosureTicket.Channel.CAMPAIGN]
+    if not keys:
+        return set()
+    members = CampaignMember.objects.filter(ticket__in=keys, campaign__state=Campaign.State.PAUSED)
+    return {pk for pk in members.values_list("ticket_id", flat=True) if pk is not None}
 
 
 def visible_holds(holds: Any, *, silent: bool) -> Any:

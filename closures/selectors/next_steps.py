@@ -58,6 +58,7 @@ class Around:
     blocks: bool = True  # a blocker that stops it is visible
     held: bool = False  # an open hold is visible
     stuck: bool = False  # a task or a ledger command waits for a person
+    still: bool = False  # the campaign that opened it is paused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,9 @@ def next_step(ticket: ClosureTicket, *, around: Around | None = None) -> NextSte
     """Who moves next and what then happens; in the active language."""
     if ticket.ledger_trouble and ticket.is_open:
         return _no_answer(ticket)
+    if around is not None and around.still and ticket.is_open:
+        text = translate("Its campaign is paused: nothing irreversible begins until it is resumed.")
+        return NextStep(mover=Mover.LEAD, sentence=text)
     return STEPS[State(ticket.state)](ticket, around or Around())
 
 

@@ -103,6 +103,21 @@ PHRASES = (
     gettext_noop("nobody waits"),
     gettext_noop("nothing has to be kept"),
     gettext_noop("retention is over"),
+    gettext_noop("department added"),
+    gettext_noop("drafted"),
+    gettext_noop("everybody accounted for"),
+    gettext_noop("freeze asked"),
+    gettext_noop("its campaign stands still"),
+    gettext_noop("milestone added"),
+    gettext_noop("no author"),
+    gettext_noop("pilot started"),
+    gettext_noop("plan edited"),
+    gettext_noop("population by file"),
+    gettext_noop("population frozen"),
+    gettext_noop("reached"),
+    gettext_noop("removed from the plan"),
+    gettext_noop("the closings ended"),
+    gettext_noop("waves started"),
 )
 
 # A phrase of which a part is a number or somebody's own text.
@@ -112,6 +127,15 @@ PATTERNS = (
     (re.compile(r"closing (?P<number>CT\w+)"), _("closing %(number)s")),
     (re.compile(r"reversal (?P<number>RV\w+)"), _("reversal %(number)s")),
     (re.compile(r"write-off asked: (?P<text>.*)", re.S), _("write-off asked: %(text)s")),
+    (re.compile(r"campaign (?P<number>CM\w+)"), _("campaign %(number)s")),
+    (re.compile(r"campaign (?P<number>CM\w+) aborted"), _("campaign %(number)s was aborted")),
+    (re.compile(r"as approved with campaign (?P<number>CM\w+)"), _("as approved with campaign %(number)s")),
+    (re.compile(r"guard-rail UNBIND_FAILURES"), _("guard-rail: unbinding failures")),
+    (re.compile(r"guard-rail UNDELIVERED"), _("guard-rail: undelivered notices")),
+    (re.compile(r"guard-rail COMPLAINTS"), _("guard-rail: complaints")),
+    (re.compile(r"approval void: EDITED"), _("approval void: the plan was edited")),
+    (re.compile(r"approval void: POPULATION"), _("approval void: the population has changed")),
+    (re.compile(r"not frozen: (?P<code>\w+)"), _("not frozen: %(code)s")),
     (re.compile(r"list (?P<number>DL\w+)"), _("list %(number)s")),
     (re.compile(r"cancellation asked: (?P<text>.*)", re.S), _("cancellation asked: %(text)s")),
     (re.compile(r"notice waiver asked: (?P<text>.*)", re.S), _("notice waiver asked: %(text)s")),
@@ -194,7 +218,12 @@ CODES: dict[str, Any] = {
 }
 LABELS = {
     str(value): label
-    for value, label in (*Reason.choices, *Blocker.Code.choices, *IdentityCode.Purpose.choices)
+    for value, label in (
+        *Reason.choices,
+        *Blocker.Code.choices,
+        *IdentityCode.Purpose.choices,
+        *LedgerCommand.Verb.choices,
+    )
 }
 BY_CHANNEL = re.compile(rf"({'|'.join(NoticeKind.values)}) by ({'|'.join(NoticeChannel.values)})")
 VERB = re.compile(rf"({'|'.join(LedgerCommand.Verb.values)}) \S+")

@@ -99,6 +99,7 @@ WORKERS = {
     "retention": _("destruction"),
     "reporting": _("bureau reporting"),
     "webhooks": _("webhooks"),
+    "campaigns": _("campaigns"),
 }
 
 

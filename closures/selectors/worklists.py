@@ -18,6 +18,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from accounts.models import RefusedAction, Regulation, User
 from closures.jobs import Job
 from closures.models import (
+    Campaign,
     ClosureTicket,
     Complaint,
     ComplaintExtension,
@@ -36,7 +37,7 @@ from closures.models.complaints import DECIDE as DECIDE_COMPLAINT
 from closures.models.complaints import HANDLE as HANDLE_COMPLAINT
 from closures.models.notices import NoticeChannel
 from closures.models.tickets import Reason
-from closures.selectors import after_closing, keeping_lists, repair_lists
+from closures.selectors import after_closing, campaign_lists, keeping_lists, repair_lists
 from closures.selectors import complaint_lists as complaints
 
 SHOWN = 6
@@ -209,6 +210,23 @@ KINDS = (
         rights=("closures.write_off_later_money",),
         query=after_closing.write_offs_to_grant,
         filters={"state__exact": PostClosureItem.State.RECEIVABLE},
+    ),
+    Kind(
+        code="CAMPAIGNS_TO_APPROVE",
+        rights=("closures.approve_campaign",),
+        query=campaign_lists.to_approve,
+        filters={"state__exact": Campaign.State.DRAFT},
+    ),
+    Kind(
+        code="CAMPAIGNS_PAUSED",
+        rights=("closures.pause_campaign",),
+        query=campaign_lists.paused,
+        filters={"state__exact": Campaign.State.PAUSED},
+    ),
+    Kind(
+        code="MILESTONES_OVERDUE",
+        rights=("closures.draft_campaign",),
+        query=campaign_lists.overdue_milestones,
     ),
     Kind(code="TASK_WAIVERS", rights=(WAIVE,), query=repair_lists.task_waivers),
     Kind(code="PROPOSALS", rights=("accounts.edit_regulation",), query=proposals),

@@ -7,10 +7,11 @@ customers whose case is not ready by its date.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.timezone import make_aware
 
 from accounts.actors import Actor
 from accounts.tracking import move
@@ -18,9 +19,10 @@ from closures import jobs
 from closures.gateways import ledger
 from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.jobs import Job
-from closures.models import ClosureTicket
+from closures.models import Campaign, CampaignMember, ClosureTicket
 from closures.models.notices import NoticeKind
 from closures.rules import approval, eligibility
+from closures.rules.campaigns import facts_hash
 from closures.rules.codes import BlockerCode, Reason
 from closures.rules.deadlines import china_date
 from closures.selectors import facts
@@ -68,11 +70,16 @@ def assess(claimed: ClosureTicket, *, clock: Callable[[], datetime]) -> None:
 def _go_on(ticket: ClosureTicket, seen: Examination, *, now: datetime) -> None:
     if ticket.state == State.NOTICE_PERIOD:
         examination.void_if_changed(ticket, seen, now=now)
+    elif _waits_for_its_campaign(ticket, now=now):
+        ticket.due_at = now + settings.REASSESS_EVERY
+        examination.keep(ticket, seen, reason="its campaign stands still", now=now)
     elif seen.blocked:
         _block(ticket, seen, now=now)
     elif ticket.state == State.IN_REVIEW:
         ticket.due_at = now + settings.REASSESS_EVERY  # what a reviewer sees must not grow stale
         examination.keep(ticket, seen, reason="examined again", now=now)
+    elif (member := _member(ticket)) is not None and _approved_with_all(member, seen, now=now):
+        _approve_by_campaign(ticket, member.campaign, now=now)
     elif _passes_straight(ticket, seen):
         ticket.approved, ticket.approved_hash = seen.snapshot, seen.fingerprint
         ends_at = now + timedelta(seconds=ticket.policy["cooling_off_seconds"])
@@ -96,6 +103,45 @@ def _block(ticket: ClosureTicket, seen: Examination, *, now: datetime) -> None:
     named = eligibility.visible_to_customer(eligibility.blocks(seen.findings), holds=seen.holds)
     if ticket.is_customers_own and named:
         notices.queue(ticket=ticket, kind=NoticeKind.BLOCKERS_FOUND, actor=ACTOR, now=now)
+
+
+def _waits_for_its_campaign(ticket: ClosureTicket, *, now: datetime) -> bool:
+    """Its campaign is paused or aborted: it neither goes on nor is anybody asked about it."""
+    if ticket.is_customers_own:
+        return False
+    still = (Campaign.State.PAUSED, Campaign.State.ABORTED)
+    return CampaignMember.objects.filter(ticket=ticket, campaign__state__in=still).exists()
+
+
+def _member(ticket: ClosureTicket) -> CampaignMember | None:
+    """The row in a campaign's population that the ticket was opened for; customers' own tickets have none."""
+    if ticket.is_customers_own:
+        return None
+    members = CampaignMember.objects.select_related("campaign__approver")
+    return members.filter(ticket=ticket).first()
+
+
+def _approved_with_all(member: CampaignMember, seen: Examination, *, now: datetime) -> bool:
+    """Its campaign is under way and its facts are those of the population that was approved (SPEC §3)."""
+    if member.campaign.state not in Campaign.MOVING or seen.holds:
+        return False
+    return facts_hash(account=seen.account, agreements=seen.agreements) == member.facts_hash
+
+
+def _approve_by_campaign(ticket: ClosureTicket, campaign: Campaign, *, now: datetime) -> None:
+    """Decided by whoever approved the population; the notice goes out, and the line is repay-only."""
+    move(
+        ticket,
+        "approve_by_campaign",
+        actor=ACTOR,
+        reason=f"as approved with campaign {campaign.number}",
+        now=now,
+        decided_by=campaign.approver,
+        decided_at=now,
+    )
+    restrictions.limit_for(ticket, actor=ACTOR, now=now)
+    effective = make_aware(datetime.combine(campaign.effective_on, time()))
+    notices.announce_closing(ticket=ticket, actor=ACTOR, now=now, not_before=effective)
 
 
 def _passes_straight(ticket: ClosureTicket, seen: Examination) -> bool:

@@ -19,7 +19,7 @@ from closures.gateways import ledger
 from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.gateways.ledger import LedgerFacts, LineState
 from closures.jobs import Job
-from closures.models import ClosureTicket, Hold, LedgerCommand
+from closures.models import ClosureTicket, LedgerCommand
 from closures.models.conditions import untouched_agreement
 from closures.models.notices import NoticeKind
 from closures.rules import retry
@@ -55,7 +55,7 @@ def close(claimed: ClosureTicket, *, clock: Callable[[], datetime]) -> None:
 
 
 def _go_on(ticket: ClosureTicket, read: LedgerFacts, *, now: datetime) -> None:
-    if ticket.holds.filter(state=Hold.State.OPEN).exists():
+    if ClosureTicket.objects.stands_still(ticket.pk, now=now):
         ticket.save(update_fields=["lease_token", "lease_until", "due_at"])
         return
     if not facts.settled(ticket.account, now=now):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -17,6 +18,7 @@ from django.db import transaction
 from django.db.models import F
 
 from accounts.actors import Actor
+from accounts.bulk import create_many
 from accounts.models import CreditAccount
 from accounts.tracking import move, save_as
 from closures import jobs
@@ -125,6 +127,34 @@ def queue(
     save_as(command, actor=actor, reason=f"{verb} {account.account_no}", now=now)
     jobs.enqueue(Job.COMMAND_LEDGER)
     return command
+
+
+def queue_many(
+    tickets: Iterable[ClosureTicket], *, verb: LedgerCommand.Verb, actor: Actor, now: datetime
+) -> None:
+    """Each ticket's account has a command of this verb waiting, as by `queue`. The caller holds the locks."""
+    tickets = list(tickets)
+    ordinals: Counter[int] = Counter()
+    waiting = set()
+    same = LedgerCommand.objects.filter(ticket__in=tickets, verb=verb, reference="")
+    for ticket_id, state in same.values_list("ticket_id", "state"):
+        ordinals[ticket_id] += 1
+        if state in LedgerCommand.OPEN:
+            waiting.add(ticket_id)
+    made = [
+        LedgerCommand(
+            account_id=ticket.account_id,
+            ticket=ticket,
+            verb=verb,
+            state_since=now,
+            due_at=now,
+            key=f"ledger:{ticket.number}:{verb.lower()}:{ordinals[ticket.pk] + 1}",
+        )
+        for ticket in tickets
+        if ticket.pk not in waiting
+    ]
+    create_many(made, actor=actor, reason=str(verb), now=now)
+    jobs.enqueue(Job.COMMAND_LEDGER)
 
 
 def run(*, clock: Callable[[], datetime]) -> int:

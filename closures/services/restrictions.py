@@ -6,6 +6,7 @@ core ledger follow. Lifting one cause never lifts another (SPEC §2).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -65,6 +66,29 @@ def lift_for(ticket: ClosureTicket, *, actor: Actor, now: datetime) -> None:
         commands.queue(
             account=ticket.account, ticket=ticket, verb=LedgerCommand.Verb.UNFREEZE, actor=actor, now=now
         )
+
+
+def lift_many(tickets: Sequence[ClosureTicket], *, actor: Actor, now: datetime) -> None:
+    """Every limit that these tickets had put is lifted, as by `lift_for`; thawed lines reach the ledger.
+
+    The tickets are of one reason. Safe to repeat; the caller holds the locks and an open transaction.
+    """
+    if not tickets:
+        return
+    changes = lines.lift_many(
+        {ticket.account_id: ticket.number for ticket in tickets},
+        causes=(CAUSES[Reason(tickets[0].reason)], RestrictionCause.CLOSING),
+        actor=actor,
+        reason="the closings ended",
+        now=now,
+    )
+    thawed = {change.account_id for change in changes if change.thawed}
+    commands.queue_many(
+        [ticket for ticket in tickets if ticket.account_id in thawed],
+        verb=LedgerCommand.Verb.UNFREEZE,
+        actor=actor,
+        now=now,
+    )
 
 
 @transaction.atomic

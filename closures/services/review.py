@@ -110,15 +110,7 @@ def approve(*, ticket_id: int, seen_hash: str, ground: str, actor: Actor, now: d
             ticket=ticket, kind=NoticeKind.COOLING_OFF_STARTED, actor=actor, now=now, ends_at=minute(ends_at)
         )
     else:
-        lead = timedelta(seconds=ticket.policy["notice_lead_seconds"])
-        notices.queue(
-            ticket=ticket,
-            kind=NoticeKind.NOTICE_OF_CLOSING,
-            actor=actor,
-            now=now,
-            not_before=minute(now + lead),
-            lead_days=str(lead.days),
-        )
+        notices.announce_closing(ticket=ticket, actor=actor, now=now)
     return ticket
 
 

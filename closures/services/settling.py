@@ -15,7 +15,7 @@ from closures import jobs
 from closures.gateways import ledger
 from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.jobs import Job
-from closures.models import ClosureTicket, Hold, LedgerCommand
+from closures.models import ClosureTicket, LedgerCommand
 from closures.rules import eligibility
 from closures.selectors.facts import Examination
 from closures.services import commands, examination
@@ -52,7 +52,7 @@ def settle(claimed: ClosureTicket, *, clock: Callable[[], datetime]) -> None:
 
 
 def _go_on(ticket: ClosureTicket, seen: Examination, *, asked_at: datetime, now: datetime) -> None:
-    if ticket.holds.filter(state=Hold.State.OPEN).exists():
+    if ClosureTicket.objects.stands_still(ticket.pk, now=now):
         return
     if seen.settled:
         begun = ticket.unbinding_started_at is not None

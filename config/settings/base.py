@@ -243,6 +243,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = broker_transport_options(CELERY_BROKER_URL)
 # --- Engineering limits of the steps ----------------------------------------------------------------
 
 MAX_LEDGER_AGE = timedelta(hours=24)  # an older copy is a STALE_LEDGER blocker
+CONDITION_SECONDS = 20.0  # a condition over accounts that runs longer is stopped; below the soft time limit
 BATCH_SIZE = 2000  # rows a sweep moves in one statement (PERFORMANCE: 2,000-5,000)
 # How long one run of a job takes new rows: this plus one row's calls stays below the soft time limit.
 DRAIN_BUDGET = timedelta(seconds=TASK_SOFT_TIME_LIMIT / 2)

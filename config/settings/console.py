@@ -87,6 +87,20 @@ NAVIGATION = [
         ],
     },
     {
+        "title": _("Campaigns"),
+        "separator": True,
+        "items": [
+            {
+                "title": _("New campaign"),
+                "icon": "add_circle",
+                "link": reverse_lazy("admin:campaign_new"),
+                "permission": holds("closures.draft_campaign"),
+            },
+            listing("closures.campaign", _("Campaigns"), "campaign"),
+            listing("closures.campaignmember", _("Members of campaigns"), "groups"),
+        ],
+    },
+    {
         "title": _("Customers"),
         "separator": True,
         "items": [

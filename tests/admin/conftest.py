@@ -74,6 +74,7 @@ def world(db: None) -> dict[str, Any]:
     scenes.after_closing(agent)
     scenes.kept_and_destroyed(ticket, by=lead, now=now)
     an_app(ticket, now=now)
+    scenes.a_campaign(by=lead, now=now)
     complaint = scenes.a_complaint(ticket, by=factories.a_user(Role.AGENT))
     return {
         "account": account,

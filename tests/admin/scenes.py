@@ -11,6 +11,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.timezone import localdate
 
 from accounts import pii
 from accounts.actors import Actor
@@ -29,6 +30,7 @@ from accounts.tracking import move, save_as
 from closures.models import (
     BureauRecord,
     BureauReport,
+    Campaign,
     ClosureTicket,
     Complaint,
     Hold,
@@ -41,6 +43,7 @@ from closures.models import (
     UnbindTask,
 )
 from closures.services import (
+    campaigns,
     complaints,
     evidence,
     examination,
@@ -394,3 +397,24 @@ def everything() -> dict[str, Any]:
         model.__name__: list(model.objects.order_by("pk").values())
         for model in (ClosureTicket, Hold, UnbindTask, Notice, LedgerCommand, IdentityReveal)
     } | {"history": ClosureTicket.history.count() + Hold.history.count() + UnbindTask.history.count()}
+
+
+def a_campaign(*, by: User, now: datetime, second: User | None = None, members: int = 2) -> Campaign:
+    """A campaign whose pilot is under way: run dry, approved by another lead, frozen, one member open."""
+    rows = [an_account("BAITIAO") for _ in range(members)]
+    lead, other = Actor.staff(by), Actor.staff(second or factories.a_user("compliance_lead"))
+    campaign = campaigns.draft(
+        title="白条停办", legal_basis="业务调整决定，合同第九条", product=rows[0].product,
+        population='product = "BAITIAO"', effective_on=localdate(now), wave_percents=[100],
+        actor=lead, now=now,
+    )  # fmt: skip
+    dry = campaigns.dry_run(campaign_id=campaign.pk, actor=lead, now=now)
+    campaigns.approve(
+        campaign_id=campaign.pk, seen_plan=dry.plan_hash, seen_population=dry.population_hash,
+        ground="依据充分", actor=other, now=now,
+    )  # fmt: skip
+    campaigns.freeze(campaign_id=campaign.pk, actor=lead, now=now)
+    campaigns.start_pilot(campaign_id=campaign.pk, actor=lead, now=now)
+    campaigns.run(clock=lambda: now)
+    campaign.refresh_from_db()
+    return campaign

@@ -85,6 +85,7 @@ OTHERS: dict[str, Callable[[Role], set[int]]] = {
     "complaint_new": lambda role: {200} if role == Role.AGENT else {403},
     "complaint_figures": lambda role: {200} if may_see(role, "closures.complaint") else {403},
     "canned_new": lambda role: {200} if role == Role.LEAD else {403},
+    "campaign_new": lambda role: {200} if role == Role.LEAD else {403},
     "destruction_propose": lambda role: {200} if role in (Role.LEAD, Role.REVIEWER) else {403},
     "staff_invite": lambda role: {200} if role == Role.ADMINISTRATOR else {403},
     "api_client_new": lambda role: {200} if role == Role.SECURITY else {403},

@@ -18,8 +18,9 @@ BENCHMARKS = {
     "closings": "closings",
     "real": "real_accounts",
     "api": "api",
+    "campaign": "campaign",
 }
-LONG = {"real"}  # run only when named
+LONG = {"real", "campaign"}  # run only when named
 
 
 def main() -> None:

@@ -22,6 +22,11 @@ from closures.models import (
     ApiClient,
     BureauRecord,
     BureauReport,
+    Campaign,
+    CampaignDepartment,
+    CampaignEntry,
+    CampaignMember,
+    CampaignMilestone,
     CannedReply,
     ClosureTicket,
     Complaint,
@@ -30,6 +35,7 @@ from closures.models import (
     DeletionRequest,
     DestructionItem,
     DestructionList,
+    DryRun,
     Hold,
     IdentityCode,
     LedgerCommand,
@@ -165,6 +171,42 @@ def a_destruction_item() -> DestructionItem:
         listing=a_destruction(), customer=a_customer(), retain_until=NOW.date(), state_since=NOW
     )
     return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_campaign(**fields: Any) -> Campaign:
+    row = Campaign(
+        number=f"CMY{next(counter)}", state_since=NOW, title="x", legal_basis="x", product=a_product(),
+        effective_on=NOW.date(), wave_percents=[100], author=a_user(), **fields,
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def an_approved_campaign(**fields: Any) -> Campaign:
+    return a_campaign(
+        approver=a_user(), approved_at=NOW, plan_hash="p", population_hash="q", state="APPROVED", **fields
+    )
+
+
+def a_member(**fields: Any) -> CampaignMember:
+    return CampaignMember.objects.create(campaign=a_campaign(), account=an_account(), **fields)
+
+
+def a_department() -> CampaignDepartment:
+    row = CampaignDepartment(campaign=a_campaign(), department="x", owner=a_user(), duty="x")
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_milestone() -> CampaignMilestone:
+    row = CampaignMilestone(campaign=a_campaign(), title="x", due_on=NOW.date())
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def an_entry() -> CampaignEntry:
+    return CampaignEntry.objects.create(campaign=a_campaign(), account=an_account())
+
+
+def a_dry_run() -> DryRun:
+    return DryRun.objects.create(campaign=a_campaign(), made_at=NOW, total=2, included=1, excluded=1)
 
 
 def a_report() -> BureauReport:

@@ -26,16 +26,21 @@ from tests.models.rows import (
     NOW,
     a_call,
     a_callback,
+    a_campaign,
     a_canned_reply,
     a_client,
     a_code,
     a_command,
     a_complaint,
     a_deletion,
+    a_department,
     a_destruction,
     a_destruction_item,
+    a_dry_run,
     a_granted_reversal,
     a_hold,
+    a_member,
+    a_milestone,
     a_movement,
     a_notice,
     a_pause,
@@ -48,6 +53,8 @@ from tests.models.rows import (
     a_task,
     a_ticket,
     a_webhook,
+    an_approved_campaign,
+    an_entry,
     an_extension,
     an_item,
 )
@@ -222,6 +229,7 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
         lambda: twin(UnbindAttempt.objects.create(task=a_task(), verb="UNSIGN", fence=1, started_at=NOW)),
     )
     yield from breaches_of_complaints(one)
+    yield from breaches_of_campaigns(one)
 
 
 def breaches_of_complaints(one: Any) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -306,6 +314,43 @@ def breaches_of_complaints(one: Any) -> Iterator[tuple[str, Callable[[], None]]]
     yield "pause_one_open", lambda: twin(a_pause())
     yield "pause_ends_after_it_began", lambda: change(a_pause(), ended_on=date(2026, 1, 1))
     yield "canned_reply_state_is_legal", lambda: change(a_canned_reply(), state="DELETED")
+
+
+def breaches_of_campaigns(one: Any) -> Iterator[tuple[str, Callable[[], None]]]:
+    yield "campaign_state_is_legal", lambda: change(an_approved_campaign(), state="DELETED")
+    yield "campaign_author_does_not_approve", lambda: change(row := a_campaign(), approver=row.author)
+    yield "campaign_author_does_not_approve", lambda: change(an_approved_campaign(), author=None)
+    for state in ("APPROVED", "FROZEN", "PILOT", "RUNNING", "PAUSED", "COMPLETED"):
+        also = {"state": state, "ended_at": NOW, "paused_from": "PILOT", "pause_code": "X"}
+        for missing, nothing in (
+            ("approver", None), ("approved_at", None), ("plan_hash", ""), ("population_hash", ""),
+        ):  # fmt: skip
+            yield (
+                "campaign_approved_by_a_person",
+                lambda a=also, m=missing, n=nothing: change(an_approved_campaign(), **{**a, m: n}),
+            )
+    for missing in ({"paused_from": "DRAFT", "pause_code": "X"}, {"paused_from": "PILOT"}):
+        yield (
+            "campaign_paused_says_from_where",
+            lambda m=missing: change(an_approved_campaign(), state="PAUSED", **m),
+        )
+    for state in ("COMPLETED", "ABORTED"):
+        yield "campaign_ended_has_its_moment", lambda s=state: change(an_approved_campaign(), state=s)
+    for field in ("max_unbind_failures", "max_undelivered", "max_complaints", "pilot_percent"):
+        yield "campaign_percentages", lambda f=field: change(a_campaign(), **{f: 101})
+    yield "campaign_percentages", lambda: change(a_campaign(), pilot_percent=0)
+    yield "campaign_opens_some_a_day", lambda: change(a_campaign(), daily_cap=0)
+    yield "campaign_opens_some_a_day", lambda: change(a_campaign(), minimum_sample=0)
+    yield "campaign_department_once", lambda: twin(a_department())
+    yield "milestone_reached_names_a_person", lambda: change(a_milestone(), done_at=NOW)
+    yield "member_once_per_campaign", lambda: twin(a_member(), live=False)
+    yield "member_in_one_live_campaign", lambda: twin(a_member(), campaign_id=a_campaign().pk)
+    yield "member_opened_has_its_ticket", lambda: change(a_member(), entry="OPENED", opened_at=NOW)
+    yield "member_opened_has_its_ticket", lambda: change(a_member(), entry="OPENED", ticket=a_ticket())
+    yield "member_excluded_says_why", lambda: change(a_member(), entry="EXCLUDED", live=False)
+    yield "member_excluded_says_why", lambda: change(a_member(), entry="EXCLUDED", reason_code="DEBT")
+    yield "entry_once", lambda: twin(an_entry())
+    yield "dry_run_adds_up", lambda: change(a_dry_run(), included=2)
 
 
 def breaches_after_closing() -> Iterator[tuple[str, Callable[[], None]]]:

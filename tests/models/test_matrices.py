@@ -31,6 +31,8 @@ from accounts.tracking import NotPermitted, NotPossible, Rule, move, permitted, 
 from closures.models import (
     ApiClient,
     BureauReport,
+    Campaign,
+    CampaignMember,
     CannedReply,
     ClosureTicket,
     Complaint,
@@ -147,6 +149,17 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
         "REJECTED": "CORRECTED",
         "CORRECTED": "",
     },
+    # Voided: back to DRAFT. Aborted also before it begins: our choice, else a bad draft stays for ever.
+    Campaign: {
+        "DRAFT": "APPROVED ABORTED",
+        "APPROVED": "FROZEN DRAFT ABORTED",
+        "FROZEN": "PILOT DRAFT ABORTED",
+        "PILOT": "RUNNING PAUSED ABORTED",
+        "RUNNING": "PAUSED COMPLETED ABORTED",
+        "PAUSED": "PILOT RUNNING ABORTED",
+        "COMPLETED": "",
+        "ABORTED": "",
+    },
     IdentityCode: {
         "PENDING": "SENDING VERIFIED USED_UP LAPSED CANCELLED",
         "SENDING": "SENT UNKNOWN PENDING FAILED VERIFIED USED_UP LAPSED CANCELLED",
@@ -204,7 +217,7 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
             (
                 "block", "send_to_review", "pass_straight_through", "refuse_overdue", "return_to_review",
                 "start_settling", "start_unbinding", "unbind_settled", "resume_unbinding", "settle_again",
-                "start_closing", "close",
+                "start_closing", "close", "approve_by_campaign", "call_off",
             ),
             MACHINE,
         ),
@@ -264,6 +277,15 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
     },
     DestructionItem: {"erase": MACHINE, "skip": MACHINE, "take_off": REVIEWERS, "call_off": ANYBODY},
     BureauReport: dict.fromkeys(("submit", "accept", "reject", "correct"), REVIEWERS),
+    Campaign: {
+        **dict.fromkeys(
+            ("approve", "freeze", "start_pilot", "start_waves", "resume_pilot", "resume_waves", "abort"),
+            frozenset({Role.LEAD}),
+        ),
+        "pause": frozenset({Role.LEAD, Role.OPERATOR}),
+        "void": ANYBODY,
+        "complete": MACHINE,
+    },
     IdentityCode: {
         **dict.fromkeys(("send", "mark_sent", "lose_sight", "put_back", "fail", "lapse"), MACHINE),
         **dict.fromkeys(("verify", "use_up", "cancel"), ANYBODY),
@@ -286,6 +308,7 @@ ALSO = {
     (Complaint, "withdraw"): {ActorKind.CUSTOMER},
     (Complaint, "request_review"): {ActorKind.CUSTOMER},
     (User, "activate"): {ActorKind.SHIPPED},
+    (Campaign, "pause"): {ActorKind.JOB},  # a guard-rail
 }
 
 
@@ -473,6 +496,16 @@ def a_report() -> BureauReport:
     return save_as(row, actor=SHIPPED, reason="test")
 
 
+def a_campaign() -> Campaign:
+    row = Campaign(
+        number=f"CMX{next(counter)}", state_since=NOW, title="x", legal_basis="x", effective_on=NOW.date(),
+        product=CreditProduct.objects.get(code="HUABEI"), wave_percents=[100], author=a_user(),
+        approver=a_user(), approved_at=NOW, plan_hash="p", population_hash="q", paused_from="PILOT",
+        pause_code="X", ended_at=NOW,
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
 def a_client() -> ApiClient:
     row = ApiClient(key_id=f"k{next(counter)}", name="x", state_since=NOW, rotated_at=NOW)
     return save_as(row, actor=SHIPPED, reason="test")
@@ -552,6 +585,7 @@ ROWS: dict[type[models.Model], Callable[[], Any]] = {
     DestructionList: a_destruction,
     DestructionItem: a_destruction_item,
     BureauReport: a_report,
+    Campaign: a_campaign,
     IdentityCode: a_code,
     ApiClient: a_client,
     Webhook: a_webhook,
@@ -596,6 +630,7 @@ OF_A_COMPLAINT: dict[str, Callable[[], Any]] = {
 }
 FITTING: dict[str, Callable[[Any], Any]] = {
     "certificate": lambda row: {},
+    "paused_from": lambda row: "PILOT",
     "new_account": lambda row: an_account(),
     "bureau_due_on": lambda row: date(2026, 2, 24),
     "bureau_rule": lambda row: Regulation.objects.get(code="BUREAU_CORRECTION"),
@@ -691,6 +726,12 @@ def test_from_its_own_states_it_leads_where_it_should_and_is_recorded(
 # --- Conditions ---------------------------------------------------------------------------------------
 
 OWING = {"credit_balance": 1}
+# The campaign that opened the ticket: paused, aborted before unbinding began, not yet in effect.
+STANDING_STILL: list[dict[str, Any]] = [
+    {"campaign": {"state": "PAUSED"}},
+    {"campaign": {"state": "ABORTED"}},
+    {"campaign": {"state": "RUNNING", "effective_on": NOW.date() + timedelta(days=1)}},
+]
 BREAKS: dict[str, list[dict[str, Any]]] = {
     # transition: what, changed on ticket ("t") or account ("a"), makes its condition false
     "start_unbinding": [
@@ -702,12 +743,14 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
         {"t": {"reason": "POLICY"}},  # nobody has told the customer
         {"hold": True},
         {"agreement": True},
+        *STANDING_STILL,
     ],
     "start_settling": [
         {"t": {"period_ends_at": NOW + timedelta(hours=2)}, "a": OWING},
         {"a": {**OWING, "ledger_as_of": NOW + timedelta(minutes=1)}},
         {"a": OWING, "t": {"reason": "RISK_CONTROL"}},
         {"a": OWING, "hold": True},
+        *[{"a": OWING, **still} for still in STANDING_STILL],
         {"a": OWING, "agreement": True},
         {},  # nothing is owed either way
     ],
@@ -715,17 +758,20 @@ BREAKS: dict[str, list[dict[str, Any]]] = {
         {"a": OWING},
         {"a": {"pending_orders": 1}},
         {"hold": True},
+        *STANDING_STILL,
         {"t": {"unbinding_started_at": NOW}},
     ],
-    "resume_unbinding": [{"a": OWING}, {"hold": True}],
+    "resume_unbinding": [{"a": OWING}, {"hold": True}, *STANDING_STILL],
     "start_closing": [
         {"a": {"line_state": "FROZEN"}},
         {"hold": True},
+        *STANDING_STILL,
         {"agreement": True},
         {"task": True},
         {"elsewhere": True},
     ],
     "return_to_review": [{"t": {"unbinding_started_at": NOW}}],
+    "call_off": [{"t": {"unbinding_started_at": NOW}}],
     "withdraw": [{"t": {"unbinding_started_at": NOW}}, {"t": {"reason": "POLICY"}}],
 }
 CASES = [(name, n) for name, breaks in BREAKS.items() for n in range(len(breaks))]
@@ -751,6 +797,11 @@ def test_a_condition_that_does_not_hold_stops_the_move(name: str, n: int) -> Non
             save_as(hold, actor=SHIPPED, reason="x")
         if change.get("agreement"):
             an_agreement(row.account)
+        if campaign := change.get("campaign"):
+            Campaign._base_manager.filter(pk=(made := a_campaign()).pk).update(**campaign)
+            CampaignMember.objects.create(
+                campaign=made, account=row.account, ticket=row, entry="OPENED", opened_at=NOW
+            )
         if change.get("elsewhere"):
             an_agreement(row.account, state="UNBINDING")
         if change.get("task"):

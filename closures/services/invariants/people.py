@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q
 
 from accounts.models import Regulation
-from closures.models import ClosureTicket, Notice, PostClosureItem, Reversal, UnbindTask
+from closures.models import Campaign, ClosureTicket, Notice, PostClosureItem, Reversal, UnbindTask
 from closures.models.notices import NoticeKind
 from closures.models.tickets import Reason
 from closures.services.invariants.finding import EXAMPLES, Finding, judge, unless
@@ -56,6 +56,7 @@ def two_people() -> Finding:
         + _ever(Regulation, _regulation_by_one(), show="code")
         + _ever(Reversal, _reversal_by_one(), show="number")
         + _ever(PostClosureItem, _write_off_by_one(), show="number")
+        + _ever(Campaign, _campaign_by_one(), show="number")
     )
 
 
@@ -115,6 +116,11 @@ def _regulation_by_one() -> Q:
 def _reversal_by_one() -> Q:
     granted = Q(state__in=Reversal.GRANTED) | Q(approved_by__isnull=False)
     return granted & Q(unless(two_named("asked_by", "approved_by")))
+
+
+def _campaign_by_one() -> Q:
+    approved = Q(approver__isnull=False) | ~Q(state__in=(Campaign.State.DRAFT, Campaign.State.ABORTED))
+    return approved & Q(unless(two_named("author", "approver")))
 
 
 def _write_off_by_one() -> Q:

@@ -9,7 +9,15 @@ from closures.services.notices.arrival import (
     prove_arrival,
 )
 from closures.services.notices.delivering import deliver
-from closures.services.notices.saying import ASKS_MONEY, LANGUAGE, NEEDS_ARRIVAL, cancel_pending, queue, tell
+from closures.services.notices.saying import (
+    ASKS_MONEY,
+    LANGUAGE,
+    NEEDS_ARRIVAL,
+    announce_closing,
+    cancel_pending,
+    queue,
+    tell,
+)
 
 __all__ = [
     "ASKS_MONEY",
@@ -18,6 +26,7 @@ __all__ = [
     "NEEDS_ARRIVAL",
     "NotALetter",
     "ProofMissing",
+    "announce_closing",
     "cancel_pending",
     "deliver",
     "hear_receipt",

@@ -5,7 +5,7 @@ The filled text is sealed in `NoticeBody`; what the tracked row keeps is templat
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from accounts import pii
@@ -56,6 +56,22 @@ def queue(
         values=filled,
         actor=actor,
         now=now,
+    )
+
+
+def announce_closing(
+    *, ticket: ClosureTicket, actor: Actor, now: datetime, not_before: datetime | None = None
+) -> list[Notice]:
+    """The customer will be told that the lender closes, and not before when."""
+    lead = timedelta(seconds=ticket.policy["notice_lead_seconds"])
+    earliest = max(now + lead, not_before or now)
+    return queue(
+        ticket=ticket,
+        kind=NoticeKind.NOTICE_OF_CLOSING,
+        actor=actor,
+        now=now,
+        not_before=letters.minute(earliest),
+        lead_days=str(lead.days),
     )
 
 

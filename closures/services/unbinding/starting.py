@@ -73,7 +73,7 @@ def finish(*, now: datetime) -> int:
 
     Safe to repeat and to run beside itself.
     """
-    done = ClosureTicket.objects.filter(all_unbound(), state=Ticket.UNBINDING)
+    done = ClosureTicket.objects.filter(all_unbound(now), state=Ticket.UNBINDING)
     with transaction.atomic():
         result = transition_many(
             done,

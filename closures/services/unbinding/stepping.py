@@ -23,7 +23,7 @@ from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.gateways.partners import registry
 from closures.gateways.partners.base import Partner
 from closures.jobs import Job
-from closures.models import ClosureTicket, Hold, UnbindAttempt, UnbindTask
+from closures.models import ClosureTicket, UnbindAttempt, UnbindTask
 from closures.rules.outcomes import (
     Heard,
     Memory,
@@ -101,12 +101,12 @@ def _call_off(claimed: UnbindTask, partner: Partner, *, clock: Callable[[], date
 
 
 def _may_be_sent(claimed: UnbindTask, *, clock: Callable[[], datetime]) -> bool:
-    """No hold is open and a fresh ledger read finds no money; else the task waits or the ticket settles.
+    """Nothing stops the ticket and a fresh ledger read finds no money; else the task waits or it settles.
 
     Source: SPEC §4 UNBINDING → SETTLING, §8 invariant 7.
     """
     ticket = claimed.ticket
-    if ticket.state != Ticket.UNBINDING or ticket.holds.filter(state=Hold.State.OPEN).exists():
+    if ticket.state != Ticket.UNBINDING or ClosureTicket.objects.stands_still(ticket.pk, now=clock()):
         _postpone(claimed, due_at=clock() + settings.RETRY_BASE)
         return False
     if timedelta(0) <= clock() - ticket.account.ledger_as_of <= settings.LEDGER_FRESH:
@@ -190,11 +190,11 @@ def _send(claimed: UnbindTask, partner: Partner, *, clock: Callable[[], datetime
 def _begin(claimed: UnbindTask, *, now: datetime) -> UnbindAttempt | None:
     """The intent is on record before the call; the settle window starts here.
 
-    The ticket is locked first: a cancellation or a hold that came meanwhile wins.
+    The ticket is locked first: a cancellation, a hold or a pause that came meanwhile wins.
     """
     ticket = ClosureTicket.objects.lock(claimed.ticket_id, account_id=claimed.ticket.account_id)
     row = UnbindTask.objects.select_for_update(of=("self",)).get(pk=claimed.pk)
-    held_up = ticket.state != Ticket.UNBINDING or ticket.holds.filter(state=Hold.State.OPEN).exists()
+    held_up = ticket.state != Ticket.UNBINDING or ClosureTicket.objects.stands_still(ticket.pk, now=now)
     if not row.held(claimed) or row.state != State.PENDING:
         return None
     if held_up or not facts.settled(ticket.account, now=now):
