@@ -87,6 +87,10 @@ KEEPING_MODELS = (
     "closures.bureaureport",
     "closures.bureaurecord",
 )
+# What rules say and found without naming an account, and what was found about accounts.
+RULE_MODELS = ("closures.riskrule", "closures.riskscan", "closures.riskswitch")
+ALERT_MODELS = ("closures.riskalert", "closures.riskappeal")
+RISK_MODELS = (*RULE_MODELS, "closures.backtest", *ALERT_MODELS)
 STAFF_MODELS = ("accounts.user", "accounts.refusedaction", "accounts.identityreveal")
 
 VIEWS: dict[Role, tuple[str, ...]] = {
@@ -95,12 +99,14 @@ VIEWS: dict[Role, tuple[str, ...]] = {
     + ACCOUNT_MODELS
     + CASE_MODELS
     + COMPLAINT_MODELS
+    + ALERT_MODELS
     + ("closures.deletionrequest",),
     Role.REVIEWER: CUSTOMER_MODELS
     + PRODUCT_MODELS
     + ACCOUNT_MODELS
     + CASE_MODELS
     + COMPLAINT_MODELS
+    + ALERT_MODELS
     + KEEPING_MODELS,
     Role.LEAD: CUSTOMER_MODELS
     + PRODUCT_MODELS
@@ -108,10 +114,12 @@ VIEWS: dict[Role, tuple[str, ...]] = {
     + CASE_MODELS
     + COMPLAINT_MODELS
     + KEEPING_MODELS
+    + RISK_MODELS
     + ("closures.noticetemplate", "closures.invariantcheck", "accounts.refusedaction"),
-    Role.RISK: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS,
+    Role.RISK: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS + RISK_MODELS,
     Role.OPERATOR: MACHINE_MODELS
     + API_MODELS
+    + RULE_MODELS
     + ("accounts.creditproduct", "accounts.workcalendarday", "closures.noticetemplate"),
     Role.AUDITOR: CUSTOMER_MODELS
     + PRODUCT_MODELS
@@ -119,6 +127,7 @@ VIEWS: dict[Role, tuple[str, ...]] = {
     + CASE_MODELS
     + COMPLAINT_MODELS
     + KEEPING_MODELS
+    + RISK_MODELS
     + MACHINE_MODELS
     + API_MODELS
     + STAFF_MODELS
@@ -136,6 +145,7 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.register_complaint",
         "closures.handle_complaint",
         "closures.request_deletion",
+        "closures.raise_risk_appeal",
     ),
     Role.REVIEWER: (
         "closures.make_evidence_pack",
@@ -182,12 +192,22 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.decide_complaint",
         "closures.extend_complaint",
         "closures.edit_canned_reply",
+        "closures.activate_risk_rule",
+        "closures.stop_risk_rules",
+        "closures.release_risk_rules",
+        "closures.decide_risk_appeal",
         "accounts.edit_product",
         "accounts.edit_regulation",
         "accounts.edit_calendar",
     ),
     Role.RISK: (
         "closures.request_risk_closure",
+        "closures.edit_risk_rule",
+        "closures.activate_risk_rule",
+        "closures.stop_risk_rules",
+        "closures.release_risk_rules",
+        "closures.handle_risk_alert",
+        "closures.decide_risk_appeal",
         "closures.place_hold",
         "closures.see_silent_holds",
         "closures.search_customer",
@@ -199,6 +219,7 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.confirm_evidence",
         "closures.run_sweep",
         "closures.revive_webhook",
+        "closures.stop_risk_rules",
     ),
     Role.AUDITOR: (
         "closures.see_silent_holds",

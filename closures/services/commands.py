@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from datetime import datetime
 from decimal import Decimal
 
@@ -17,6 +18,7 @@ from django.db import transaction
 from django.db.models import F
 
 from accounts.actors import Actor
+from accounts.bulk import create_many
 from accounts.models import CreditAccount
 from accounts.tracking import move, save_as
 from closures import jobs
@@ -125,6 +127,35 @@ def queue(
     save_as(command, actor=actor, reason=f"{verb} {account.account_no}", now=now)
     jobs.enqueue(Job.COMMAND_LEDGER)
     return command
+
+
+def queue_many(
+    account_ids: Collection[int], *, verb: LedgerCommand.Verb, actor: Actor, now: datetime
+) -> list[LedgerCommand]:
+    """`queue` for a set of accounts and no ticket: each has a command of this verb waiting; returns the new.
+
+    A few statements, however many accounts. The caller holds the accounts' locks and bounds their number.
+    """
+    same = LedgerCommand.objects.filter(
+        account_id__among=sorted(account_ids), ticket=None, verb=verb, reference=""
+    )
+    waiting = set(same.filter(state__in=LedgerCommand.OPEN).values_list("account_id", flat=True))
+    before = Counter(same.values_list("account_id", flat=True))
+    accounts = CreditAccount.objects.filter(pk__among=sorted(set(account_ids) - waiting)).order_by("pk")
+    rows = [
+        LedgerCommand(
+            account_id=pk,
+            verb=verb,
+            state_since=now,
+            due_at=now,
+            key=f"ledger:{number}:{verb.lower()}:{before[pk] + 1}",
+        )
+        for pk, number in accounts.values_list("pk", "account_no")
+    ]
+    if not rows:
+        return []
+    jobs.enqueue(Job.COMMAND_LEDGER)
+    return create_many(rows, actor=actor, reason="queued with others", now=now)
 
 
 def run(*, clock: Callable[[], datetime]) -> int:

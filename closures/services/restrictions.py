@@ -71,12 +71,11 @@ def lift_for(ticket: ClosureTicket, *, actor: Actor, now: datetime) -> None:
 def expire(*, now: datetime) -> int:
     """Limits whose time is over are lifted, and the ledger is told; returns how many. Safe to repeat."""
     freed = lines.expire(now=now, actor=Actor.job("expire_restrictions"))
-    for account in CreditAccount.objects.filter(pk__in=freed, line_state__in=THAWED):
-        commands.queue(
-            account=account,
-            ticket=None,
-            verb=LedgerCommand.Verb.UNFREEZE,
-            actor=Actor.job("expire_restrictions"),
-            now=now,
-        )
+    thawed = CreditAccount.objects.filter(pk__among=freed, line_state__in=THAWED)
+    commands.queue_many(
+        list(thawed.values_list("pk", flat=True)),
+        verb=LedgerCommand.Verb.UNFREEZE,
+        actor=Actor.job("expire_restrictions"),
+        now=now,
+    )
     return len(freed)
