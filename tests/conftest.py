@@ -13,7 +13,7 @@ settings.register_profile("here", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("here")
 
 pytest_plugins = ["tests.simulator_process", "tests.smtp_process", "tests.worlds", "tests.stage"]
-pytest_plugins += ["tests.own_database", "tests.workers"]
+pytest_plugins += ["tests.own_database", "tests.workers", "tests.risk_cases"]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

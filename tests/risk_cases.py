@@ -1,4 +1,4 @@
-"""A risk desk for tests: people, a clock, rules brought to a state by the services, accounts that match or not."""
+"""A risk desk for tests: people, a clock, rules brought to a state by the services, accounts that match."""
 
 from __future__ import annotations
 

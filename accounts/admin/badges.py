@@ -103,6 +103,15 @@ COLOURS: dict[str, str] = {
     "REVERSED": "warning",
     "WRITTEN_OFF": "",
     "OFFSET": "",
+    # scans and severities of risk rules
+    "RUNNING": "info",
+    "CAPPED": "warning",
+    "DRIFT": "danger",
+    "KILLED": "warning",
+    "TOO_SLOW": "danger",
+    "LOW": "",
+    "MEDIUM": "warning",
+    "HIGH": "danger",
     # severities of blockers
     "BLOCK": "danger",
     "SETTLE": "warning",

@@ -17,6 +17,8 @@ from closures.admin import (  # noqa: F401
     reporting,
     retention,
     reversals,
+    risk_alerts,
+    risk_rules,
     tasks,
     tickets,
 )

@@ -19,6 +19,12 @@ from closures.models.tickets import Reason
 
 # The phrases that services give to `move` and `save_as`. A guard compares them with the services' source.
 PHRASES = (
+    gettext_noop("a newer version takes its place"),
+    gettext_noop("far more matches than usual"),
+    gettext_noop("its condition takes too long"),
+    gettext_noop("queued with others"),
+    gettext_noop("the customer appeals"),
+    gettext_noop("version written"),
     gettext_noop("a fresh read found money"),
     gettext_noop("accepted by the bureau"),
     gettext_noop("a newer code"),
@@ -112,6 +118,7 @@ PATTERNS = (
     (re.compile(r"closing (?P<number>CT\w+)"), _("closing %(number)s")),
     (re.compile(r"reversal (?P<number>RV\w+)"), _("reversal %(number)s")),
     (re.compile(r"write-off asked: (?P<text>.*)", re.S), _("write-off asked: %(text)s")),
+    (re.compile(r"risk rule (?P<rule>\w+ v\d+)"), _("risk rule %(rule)s")),
     (re.compile(r"list (?P<number>DL\w+)"), _("list %(number)s")),
     (re.compile(r"cancellation asked: (?P<text>.*)", re.S), _("cancellation asked: %(text)s")),
     (re.compile(r"notice waiver asked: (?P<text>.*)", re.S), _("notice waiver asked: %(text)s")),

@@ -99,6 +99,7 @@ WORKERS = {
     "retention": _("destruction"),
     "reporting": _("bureau reporting"),
     "webhooks": _("webhooks"),
+    "risk_scan": _("scans of the risk rules"),
 }
 
 

@@ -21,7 +21,6 @@ from tests.races import at_once, race
 from tests.risk_cases import LATE, Desk, fresh, substance
 from tests.stage import Clock, refused, written
 
-pytest_plugins = ["tests.risk_cases"]
 pytestmark = pytest.mark.django_db
 
 
@@ -201,7 +200,7 @@ def test_a_back_test_counts_what_the_rule_finds_and_how_right_it_is(desk: Desk) 
     late, fine = desk.late(3), desk.fine(5)
     for account, defaulted in ((late[0], True), (late[1], False), (fine[0], True), (fine[1], False)):
         labelled(account, defaulted, desk.now.date())
-    other = desk.draft(code="OTHER", condition="late_1 >= 2")
+    desk.draft(code="OTHER", condition="late_1 >= 2")
     rule = desk.draft()
     test = backtest.run(rule_id=rule.pk, labels="set", **desk.does())
     found = test.result
@@ -340,8 +339,7 @@ def test_whole_scans_give_the_usual_number(desk: Desk) -> None:
     rule = desk.draft()
     assert risk_figures.usual(rule) is None
     for matched, outcome in ((10, "DONE"), (12, "CAPPED"), (500, "DRIFT"), (40, "DONE")):
-        RiskScan.objects.create(
-            rule=rule, shadow=True, started_at=desk.now, finished_at=desk.now, matched=matched, outcome=outcome
-        )
+        ended = {"started_at": desk.now, "finished_at": desk.now}
+        RiskScan.objects.create(rule=rule, matched=matched, outcome=outcome, **ended)
     assert risk_figures.usual(rule) == 12
     assert LATE in rule.condition

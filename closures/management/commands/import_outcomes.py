@@ -21,7 +21,7 @@ class Command(ImportCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--labels", help="the name of the set; by default the file's, up to the first dot")
+        parser.add_argument("--labels", help="the name of the set; by default the file's name")
         parser.add_argument("--as-of", type=date.fromisoformat, help="the day it was known; by default today")
 
     def handle(self, *args: Any, **options: Any) -> None:
