@@ -1,7 +1,7 @@
-"""Everything that is told, in order: the closings first, then what came with the customer's side."""
+"""Everything that is told, in order: closings first, then the customer's side, then risk control."""
 
 from __future__ import annotations
 
-from closures.demo import stories, stories_api
+from closures.demo import stories, stories_api, stories_risk
 
-STORIES = (*stories.STORIES, *stories_api.STORIES)
+STORIES = (*stories.STORIES, *stories_api.STORIES, *stories_risk.STORIES)

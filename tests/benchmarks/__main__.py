@@ -18,8 +18,10 @@ BENCHMARKS = {
     "closings": "closings",
     "real": "real_accounts",
     "api": "api",
+    "scan": "scan",
+    "risk": "real_risk",
 }
-LONG = {"real"}  # run only when named
+LONG = {"real", "risk"}  # run only when named
 
 
 def main() -> None:
