@@ -118,7 +118,7 @@ PATTERNS = (
     (re.compile(r"closing (?P<number>CT\w+)"), _("closing %(number)s")),
     (re.compile(r"reversal (?P<number>RV\w+)"), _("reversal %(number)s")),
     (re.compile(r"write-off asked: (?P<text>.*)", re.S), _("write-off asked: %(text)s")),
-    (re.compile(r"risk rule (?P<rule>\w+ v\d+)"), _("risk rule %(rule)s")),
+    (re.compile(r"risk rule (?P<rule>[\w-]+ v\d+)"), _("risk rule %(rule)s")),
     (re.compile(r"list (?P<number>DL\w+)"), _("list %(number)s")),
     (re.compile(r"cancellation asked: (?P<text>.*)", re.S), _("cancellation asked: %(text)s")),
     (re.compile(r"notice waiver asked: (?P<text>.*)", re.S), _("notice waiver asked: %(text)s")),

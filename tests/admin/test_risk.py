@@ -1,4 +1,4 @@
-"""The risk desk at the console: the editor, the back-test, the switches, the worklist, what a frozen line says."""
+"""The risk desk at the console: editor, back-test, switches, worklist, and what a frozen line says."""
 
 from __future__ import annotations
 
