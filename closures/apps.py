@@ -4,6 +4,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -47,4 +48,4 @@ def ship_rules(**kwargs: Any) -> None:
     """The shipped risk rules and the switch of all rules exist."""
     from closures.services.risk import shipped  # noqa: PLC0415 - models are ready only now
 
-    shipped.after_migrate(using=kwargs["using"], apps=kwargs.get("apps"))
+    shipped.after_migrate(using=kwargs["using"], apps=kwargs.get("apps"), now=timezone.now())

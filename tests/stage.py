@@ -174,7 +174,7 @@ class Stage:
             "ground": "" if own else "依据已核对",
             "identity_level": "AGENT" if own else "NOT_NEEDED",
             "accepted_disclosure": intake.disclosure_version(account.product) if own else "",
-            **(demanded(self.now) if reason == Reason.RISK_CONTROL and account.days_past_due else {}),
+            "demand": intake.Demand(**(demanded(self.now) if account.days_past_due and not own else {})),
             **given,
         }
         return intake.request_closure(

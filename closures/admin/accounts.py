@@ -32,7 +32,7 @@ from closures.models import ClosureTicket, Complaint, DeletionRequest, RiskAlert
 from closures.models.tickets import Reason
 from closures.selectors import risk_words
 from closures.services import retention
-from closures.services.intake import Received, request_closure
+from closures.services.intake import Demand, Received, request_closure
 
 TICKETS_SHOWN = 20
 
@@ -77,8 +77,8 @@ def explain(cards: list[AccountCard]) -> None:
 
 
 def requester(reason: Reason, channel: ClosureTicket.Channel) -> Callable[..., Received]:
-    def request(*, account_id: int, ground: str, actor: Actor, now: datetime, **demand: Any) -> Received:
-        given = {"ground": ground, "actor": actor, "now": now, **demand}
+    def request(*, account_id: int, ground: str, actor: Actor, now: datetime, **days: Any) -> Received:
+        given: dict[str, Any] = {"ground": ground, "actor": actor, "now": now, "demand": Demand(**days)}
         return request_closure(account_id=account_id, reason=reason, channel=channel, **given)
 
     return request

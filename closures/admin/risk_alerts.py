@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -36,8 +36,9 @@ def frozen(alert: RiskAlert, result: RiskAlert) -> str:
 
 
 def asked(alert: RiskAlert, result: RiskAlert) -> str:
+    ticket = base.fresh(cast(int, result.ticket_id))
     text = translate("Ticket %(ticket)s asks for the closing. Next: %(next)s")
-    return text % {"ticket": result.ticket.number, "next": base.comes_next(base.fresh(result.ticket_id))}
+    return text % {"ticket": ticket.number, "next": base.comes_next(ticket)}
 
 
 TRIAGE = Dialog(

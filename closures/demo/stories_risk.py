@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from django.core.management import call_command
 from django.utils import timezone
@@ -77,7 +78,7 @@ def activated(world: World, *, late: list[CreditAccount], fine: list[CreditAccou
     known = {late[0]: 1, late[1]: 1, late[2]: 0, fine[0]: 0}
     import_outcomes({account.account_no: defaulted for account, defaulted in known.items()}, labels)
     numbered = f"LATE_{late[0].account_no}".replace("-", "_")[:40]
-    does = {"actor": world.staff("risk"), "now": timezone.now()}
+    does: dict[str, Any] = {"actor": world.staff("risk"), "now": timezone.now()}
     rule = rules.draft(
         code=numbered, substance=substance(f"days_past_due >= 60 and credit_limit = {MARK}"), **does
     )
@@ -152,7 +153,7 @@ def commands_of(account: CreditAccount) -> list[str]:
 
 def leave(world: World) -> None:
     """Shipped rules at work on the crowd: alerts to look at, proposals to decide, one rule to activate."""
-    risk = {"actor": world.staff("risk"), "now": timezone.now()}
+    risk: dict[str, Any] = {"actor": world.staff("risk"), "now": timezone.now()}
     for code in ("OVERDUE_30", "OVERDUE_90", "OVERDUE_60"):
         rule = RiskRule.objects.get(code=code, version=1)
         if rule.state != RiskRule.State.DRAFT:

@@ -105,7 +105,7 @@ class World:
         overdue = reason == Reason.RISK_CONTROL and account.days_past_due > 0
         return intake.request_closure(
             account_id=account.pk, reason=reason, channel=channel, actor=self.staff(by), now=timezone.now(),
-            ground=ground, **(demanded() if overdue else {}),
+            ground=ground, demand=intake.Demand(**(demanded() if overdue else {})),
         ).ticket  # fmt: skip
 
     def approve(self, ticket: ClosureTicket, *, by: str, ground: str = "材料齐全，同意关闭") -> ClosureTicket:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -136,6 +136,13 @@ class Demand:
         if self.demand_until >= today:
             raise DemandRunning(day=self.demand_until)
 
+    @property
+    def days(self) -> tuple[date, ...]:
+        return tuple(day for day in (self.demanded_on, self.demand_until) if day)
+
+
+NO_DEMAND = Demand()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Received:
@@ -163,47 +170,41 @@ def request_closure(
     accepted_disclosure: str = "",
     idempotency_key: str | None = None,
     asserted: Asserted | None = None,
-    demanded_on: date | None = None,
-    demand_until: date | None = None,
+    demand: Demand = NO_DEMAND,
 ) -> Received:
     """One open ticket exists for the account, SUBMITTED, with its answer date and the policy pinned.
 
     Safe to repeat with the same `idempotency_key`: the first answer again. Of many requests at once for an
     account exactly one is accepted. `accepted_disclosure` is the version the customer saw and accepted,
     needed where the customer asks; `ground` is needed where the lender does. `asserted` is an app's word and
-    gives the identity's level: one factor proves nothing, and the ticket waits. `demanded_on` and
-    `demand_until` are needed where risk control closes an account that is past due.
+    gives the identity's level: one factor proves nothing, and the ticket waits. A `demand` whose period is
+    over is needed where risk control closes an account that is past due.
 
     Raises: NotPermitted and every refusal above.
     Source: SPEC §3; App 违法违规收集使用个人信息行为认定方法 六(三) for the answer date.
     """
     account = CreditAccount.objects.select_for_update(of=("self",)).get(pk=account_id)
     _check_right(account, Reason(reason), actor)
-    demand = Demand(demanded_on=demanded_on, demand_until=demand_until)
-    demanded = () if demanded_on is None else (demanded_on, demand_until)
-    digest = _digest(account_id, reason, channel, ground, identity_level, accepted_disclosure, *demanded)
+    given = (account_id, reason, channel, ground, identity_level, accepted_disclosure)
+    digest = _digest(*given, *demand.days)
     if idempotency_key and (earlier := _earlier(idempotency_key, digest)):
         return Received(ticket=earlier, replayed=True)
     own, ground = reason == Reason.CUSTOMER_REQUEST, ground.strip()
     _check_account(account)
-    _check_ground(own, ground)
-    demand.check(account, Reason(reason), now=now)
+    _check_case(account, Reason(reason), ground, demand, now=now)
     ticket = ClosureTicket(
         number=new_number(now),
         account=account,
         reason=reason,
         channel=channel,
         ground=ground,
-        state_since=now,
-        requested_at=now,
         requested_by=actor.user,
-        demanded_on=demanded_on,
-        demand_until=demand_until,
         idempotency_key=idempotency_key or None,
         request_digest=digest,
         identity_level=_level(own, identity_level, asserted, now=now),
         policy=policy_of(account.product),
-        due_at=now,
+        **dict.fromkeys(("state_since", "requested_at", "due_at"), now),
+        **asdict(demand),
         **(_promised(account, accepted=accepted_disclosure, now=now) if own else {}),
     )
     _keep(ticket, actor=actor, reason=ground or str(reason), now=now)
@@ -323,9 +324,13 @@ def _keep(ticket: ClosureTicket, *, actor: Actor, reason: str, now: datetime) ->
         raise KeyReused from clash
 
 
-def _check_ground(own: bool, ground: str) -> None:
-    if not own and not ground:
+def _check_case(
+    account: CreditAccount, reason: Reason, ground: str, demand: Demand, *, now: datetime
+) -> None:
+    """Whoever asks against the customer's will says why, and has asked for his money first."""
+    if reason != Reason.CUSTOMER_REQUEST and not ground:
         raise GroundMissing
+    demand.check(account, reason, now=now)
 
 
 def _level(

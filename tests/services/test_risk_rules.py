@@ -296,7 +296,7 @@ def test_shipping_again_changes_nothing(desk: Desk, django_assert_num_queries: A
     rules.retire(rule_id=rule.pk, ground="自己的更好", **desk.does())
     before = RiskRule.objects.count(), RiskRule.history.count()
     with django_assert_num_queries(2):
-        shipped.after_migrate(using=connection.alias)
+        shipped.after_migrate(using=connection.alias, now=desk.now)
     assert (RiskRule.objects.count(), RiskRule.history.count()) == before
 
 

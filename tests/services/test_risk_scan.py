@@ -291,7 +291,7 @@ def test_memory_and_queries_do_not_grow_with_the_accounts(
 ) -> None:
     desk.late(12), desk.fine(13)
     rule = desk.active(action="FREEZE")
-    with django_assert_max_num_queries(45):
+    with django_assert_max_num_queries(55):
         desk.scan(rule)
 
 

@@ -145,8 +145,7 @@ def decide(
         ground=ground,
         actor=actor,
         now=now,
-        demanded_on=demanded_on,
-        demand_until=demand_until,
+        demand=intake.Demand(demanded_on=demanded_on, demand_until=demand_until),
     ).ticket
     move(alert, "ask_closing", actor=actor, reason=ground, now=now, decided_by=decider, ticket=ticket)
     return alert

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.utils import timezone
 
 from accounts.actors import SHIPPED
 from accounts.bulk import create_many
@@ -86,7 +85,7 @@ ROWS: tuple[dict[str, Any], ...] = (
 COMMON = {"cap_per_run": 500, "cap_per_day": 1000, "dedupe_window": MONTH}
 
 
-def after_migrate(*, using: str, apps: Any = None, **kwargs: Any) -> None:
+def after_migrate(*, using: str, now: datetime, apps: Any = None) -> None:
     """The switch and every shipped rule exist; what people have made of them is left alone. Safe to repeat.
 
     Nothing happens on another database, nor while the tables are not those of today's models.
@@ -94,19 +93,20 @@ def after_migrate(*, using: str, apps: Any = None, **kwargs: Any) -> None:
     if using != DEFAULT_DB_ALIAS or not _up_to_date(apps):
         return
     if not RiskSwitch.objects.exists():
-        _ship([RiskSwitch(pk=1)])
-    codes, now = set(RiskRule.objects.values_list("code", flat=True)), timezone.now()
+        _ship([RiskSwitch(pk=1)], now=now)
+    codes = set(RiskRule.objects.values_list("code", flat=True))
     _ship(
         [
             RiskRule(**{**COMMON, **row}, edited_at=now, state_since=now)
             for row in ROWS
             if row["code"] not in codes
-        ]
+        ],
+        now=now,
     )
 
 
-def _ship(rows: list[Any]) -> None:
-    create_many(rows, actor=SHIPPED, reason=REASON, now=timezone.now())
+def _ship(rows: list[Any], *, now: datetime) -> None:
+    create_many(rows, actor=SHIPPED, reason=REASON, now=now)
 
 
 def _up_to_date(state: Any) -> bool:
