@@ -174,19 +174,17 @@ def request_closure(
 ) -> Received:
     """One open ticket exists for the account, SUBMITTED, with its answer date and the policy pinned.
 
-    Safe to repeat with the same `idempotency_key`: the first answer again. Of many requests at once for an
-    account exactly one is accepted. `accepted_disclosure` is the version the customer saw and accepted,
-    needed where the customer asks; `ground` is needed where the lender does. `asserted` is an app's word and
-    gives the identity's level: one factor proves nothing, and the ticket waits. A `demand` whose period is
-    over is needed where risk control closes an account that is past due.
+    Safe to repeat with the same `idempotency_key`: the first answer again; of many at once one is accepted.
+    `accepted_disclosure` is the version the customer saw, needed where he asks; `ground` where the lender
+    does, and a `demand` that is over where risk control closes an account past due. `asserted` is an app's
+    word and gives the identity's level: one factor proves nothing, and the ticket waits.
 
     Raises: NotPermitted and every refusal above.
     Source: SPEC §3; App 违法违规收集使用个人信息行为认定方法 六(三) for the answer date.
     """
     account = CreditAccount.objects.select_for_update(of=("self",)).get(pk=account_id)
     _check_right(account, Reason(reason), actor)
-    given = (account_id, reason, channel, ground, identity_level, accepted_disclosure)
-    digest = _digest(*given, *demand.days)
+    digest = _digest(account_id, reason, channel, ground, identity_level, accepted_disclosure, *demand.days)
     if idempotency_key and (earlier := _earlier(idempotency_key, digest)):
         return Received(ticket=earlier, replayed=True)
     own, ground = reason == Reason.CUSTOMER_REQUEST, ground.strip()

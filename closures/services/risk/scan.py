@@ -67,12 +67,10 @@ def scan(*, rule_id: int, clock: Callable[[], datetime]) -> RiskScan | None:
 
 def _due(now: datetime) -> list[int]:
     """Rules with a scan under way, and those at work that were not scanned for a while."""
-    running = RiskScan.objects.filter(rule=OuterRef("pk"), outcome=Outcome.RUNNING)
+    running = Exists(RiskScan.objects.filter(rule=OuterRef("pk"), outcome=Outcome.RUNNING))
     lately = RiskScan.objects.filter(rule=OuterRef("pk"), started_at__gt=now - settings.RISK_SCAN_EVERY)
     at_work = Q(state__in=RiskRule.SCANNED, stopped_at__isnull=True) & ~Q(Exists(lately))
-    if switches.all_stopped():
-        at_work = Q(pk__in=[])
-    due = RiskRule.objects.filter(Q(Exists(running)) | at_work)
+    due = RiskRule.objects.filter(Q(running) if switches.all_stopped() else Q(running) | at_work)
     return list(due.order_by("code", "version").values_list("pk", flat=True))
 
 
@@ -158,7 +156,9 @@ def _finish(row: RiskScan, outcome: RiskScan.Outcome, *, now: datetime) -> None:
 def _end_slow(rule_id: int, *, now: datetime, scan_id: int | None = None) -> RiskScan:
     """The condition took too long, or cannot be read any more: recorded, and the rule is stopped."""
     rule = locked_rule(rule_id)
-    row = RiskScan.objects.select_for_update().filter(pk=scan_id).first()
+    row = RiskScan.objects.select_for_update().filter(pk=scan_id or 0).first()
+    if row is not None and row.outcome != Outcome.RUNNING:
+        return row
     if row is None:
         row = RiskScan(rule=rule, shadow=rule.state == RiskRule.State.SHADOW, started_at=now)
     _finish(row, Outcome.TOO_SLOW, now=now)
