@@ -19,6 +19,7 @@ from unfold.decorators import display
 from accounts.actors import Actor
 from accounts.admin.base import COLOURS, Badge, UntrackedAdmin, badge, plain, state_badge
 from accounts.admin.columns import yes
+from accounts.admin.forms import spoken
 from accounts.admin.pages import FormPage
 from accounts.admin.searching import ExactSearch
 from accounts.admin.site import console
@@ -63,7 +64,7 @@ class RiskRuleAdmin(ExactSearch, TrackedAdmin):
     sortable_by = ("state_since",)
     fields = (
         "code", "version", "title", "title_en", "state_shown", "state_since", "condition", "action",
-        "severity", "cap_per_run", "cap_per_day", "dedupe_window", "freeze_length", "sentence",
+        "severity", "cap_per_run", "cap_per_day", "window_shown", "length_shown", "sentence",
         "sentence_en", "owner_shown", "author_shown", "edited_at", "activated_from", "activated_at",
         "backtest", "switch_shown", "stopped_at", "stopped_from", "usual_matches", "released_at",
     )  # fmt: skip
@@ -90,6 +91,14 @@ class RiskRuleAdmin(ExactSearch, TrackedAdmin):
     @display(description=_("title"))
     def title_shown(self, rule: RiskRule) -> str:
         return risk_words.rule_title(rule)
+
+    @display(description=_("no second alert within"))
+    def window_shown(self, rule: RiskRule) -> str:
+        return spoken(rule.dedupe_window)
+
+    @display(description=_("freeze ends after"))
+    def length_shown(self, rule: RiskRule) -> str:
+        return spoken(rule.freeze_length) if rule.freeze_length else "—"
 
     @display(description=_("switch"), label=SWITCHED)
     def switch_shown(self, rule: RiskRule) -> Badge:
