@@ -196,6 +196,9 @@ class RiskAlertAdmin(ExactSearch, TrackedAdmin):
     dialogs = (TRIAGE, FREEZE, THAW, PROPOSE, DECIDE, DISMISS, ENTER_APPEAL)
     change_form_outer_before_template = "admin/closures/riskalert/page.html"
 
+    class Media:
+        css = {"all": ("console/case.css",)}  # buttons beside rows
+
     state_shown = state_badge()
     severity_shown = badge("severity", description=_("severity"))
     triaged_from = plain("triaged_by", description=_("looked at by"))

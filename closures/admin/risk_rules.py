@@ -73,6 +73,9 @@ class RiskRuleAdmin(ExactSearch, TrackedAdmin):
     list_before_template = "admin/closures/riskrule/above.html"
     change_form_outer_before_template = "admin/closures/riskrule/page.html"
 
+    class Media:
+        css = {"all": ("console/case.css",)}  # buttons beside rows
+
     state_shown = state_badge()
     severity_shown = badge("severity", description=_("severity"))
     owner_shown = plain("owner", description=_("owner"))
