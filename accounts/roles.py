@@ -88,6 +88,10 @@ KEEPING_MODELS = (
     "closures.bureaureport",
     "closures.bureaurecord",
 )
+# What rules say and found without naming an account, and what was found about accounts.
+RULE_MODELS = ("closures.riskrule", "closures.riskscan", "closures.riskswitch")
+ALERT_MODELS = ("closures.riskalert", "closures.riskappeal")
+RISK_MODELS = (*RULE_MODELS, "closures.backtest", *ALERT_MODELS)
 STAFF_MODELS = ("accounts.user", "accounts.refusedaction", "accounts.identityreveal")
 
 VIEWS: dict[Role, tuple[str, ...]] = {
@@ -96,12 +100,14 @@ VIEWS: dict[Role, tuple[str, ...]] = {
     + ACCOUNT_MODELS
     + CASE_MODELS
     + COMPLAINT_MODELS
+    + ALERT_MODELS
     + ("closures.deletionrequest",),
     Role.REVIEWER: CUSTOMER_MODELS
     + PRODUCT_MODELS
     + ACCOUNT_MODELS
     + CASE_MODELS
     + COMPLAINT_MODELS
+    + ALERT_MODELS
     + KEEPING_MODELS,
     Role.LEAD: CUSTOMER_MODELS
     + PRODUCT_MODELS
@@ -110,10 +116,17 @@ VIEWS: dict[Role, tuple[str, ...]] = {
     + COMPLAINT_MODELS
     + KEEPING_MODELS
     + CAMPAIGN_MODELS
+    + RISK_MODELS
     + ("closures.noticetemplate", "closures.invariantcheck", "accounts.refusedaction"),
-    Role.RISK: CUSTOMER_MODELS + PRODUCT_MODELS + ACCOUNT_MODELS + CASE_MODELS + CAMPAIGN_MODELS,
+    Role.RISK: CUSTOMER_MODELS
+    + PRODUCT_MODELS
+    + ACCOUNT_MODELS
+    + CASE_MODELS
+    + CAMPAIGN_MODELS
+    + RISK_MODELS,
     Role.OPERATOR: MACHINE_MODELS
     + API_MODELS
+    + RULE_MODELS
     + ("accounts.creditproduct", "accounts.workcalendarday", "closures.noticetemplate", "closures.campaign"),
     Role.AUDITOR: CUSTOMER_MODELS
     + PRODUCT_MODELS
@@ -122,6 +135,7 @@ VIEWS: dict[Role, tuple[str, ...]] = {
     + COMPLAINT_MODELS
     + KEEPING_MODELS
     + CAMPAIGN_MODELS
+    + RISK_MODELS
     + MACHINE_MODELS
     + API_MODELS
     + STAFF_MODELS
@@ -139,6 +153,7 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.register_complaint",
         "closures.handle_complaint",
         "closures.request_deletion",
+        "closures.raise_risk_appeal",
     ),
     Role.REVIEWER: (
         "closures.make_evidence_pack",
@@ -189,12 +204,22 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.decide_complaint",
         "closures.extend_complaint",
         "closures.edit_canned_reply",
+        "closures.activate_risk_rule",
+        "closures.stop_risk_rules",
+        "closures.release_risk_rules",
+        "closures.decide_risk_appeal",
         "accounts.edit_product",
         "accounts.edit_regulation",
         "accounts.edit_calendar",
     ),
     Role.RISK: (
         "closures.request_risk_closure",
+        "closures.edit_risk_rule",
+        "closures.activate_risk_rule",
+        "closures.stop_risk_rules",
+        "closures.release_risk_rules",
+        "closures.handle_risk_alert",
+        "closures.decide_risk_appeal",
         "closures.place_hold",
         "closures.see_silent_holds",
         "closures.search_customer",
@@ -207,6 +232,7 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "closures.run_sweep",
         "closures.pause_campaign",
         "closures.revive_webhook",
+        "closures.stop_risk_rules",
     ),
     Role.AUDITOR: (
         "closures.see_silent_holds",

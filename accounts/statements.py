@@ -8,7 +8,9 @@ rows make a batch. Every function works in the caller's transaction and on the c
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -100,6 +102,27 @@ def preparer(field: Any) -> Callable[[Any], Any]:
 def cast(field: models.Field[Any, Any]) -> str:
     """The column's type without its length: a cast to varchar(10) would cut what an insert refuses."""
     return str(field.db_type(connection)).split("(")[0]
+
+
+POLL = 20_000  # SQLite steps between two looks at the clock
+
+
+@contextmanager
+def stopped_after(seconds: float) -> Iterator[None]:
+    """What is asked inside is interrupted by the database after so long; the caller's transaction is open."""
+    if is_postgresql():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = %s", [int(seconds * 1000)])
+            yield
+            cursor.execute("SET LOCAL statement_timeout = DEFAULT")
+        return
+    ends = time.monotonic() + seconds
+    connection.ensure_connection()
+    connection.connection.set_progress_handler(lambda: time.monotonic() > ends, POLL)
+    try:
+        yield
+    finally:
+        connection.connection.set_progress_handler(None, POLL)
 
 
 # --- History ----------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ class Job(StrEnum):
     WAKE_CHANGED = "closures.wake_changed"
     ANSWER_OVERDUE = "closures.answer_overdue"
     RECOUNT_ANSWERS = "closures.recount_answers"
+    SCAN_RISK = "closures.scan_risk"
     EXPIRE_RESTRICTIONS = "closures.expire_restrictions"
     FINISH_REVERSALS = "closures.finish_reversals"
     TAKE_MOVEMENTS = "closures.take_movements"

@@ -33,6 +33,7 @@ SWEEP_SECONDS: dict[str, float] = {
     "closures.answer_overdue": 600.0,
     "closures.recount_answers": HOUR,
     "closures.expire_restrictions": 60.0,
+    "closures.scan_risk": 60.0,  # each rule once in RISK_SCAN_EVERY; a scan left behind goes on at once
     "closures.check_invariants": HOUR,
     "closures.collect_destruction": DAY,
     "closures.erase_customers": HOUR,

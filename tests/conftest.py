@@ -13,7 +13,7 @@ settings.register_profile("here", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("here")
 
 pytest_plugins = ["tests.simulator_process", "tests.smtp_process", "tests.worlds", "tests.stage"]
-pytest_plugins += ["tests.own_database", "tests.workers", "tests.campaigning"]
+pytest_plugins += ["tests.own_database", "tests.workers", "tests.campaigning", "tests.risk_cases"]
 
 
 DATABASE = {"db", "transactional_db", "template"}  # fixtures

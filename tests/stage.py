@@ -174,6 +174,7 @@ class Stage:
             "ground": "" if own else "依据已核对",
             "identity_level": "AGENT" if own else "NOT_NEEDED",
             "accepted_disclosure": intake.disclosure_version(account.product) if own else "",
+            "demand": intake.Demand(**(demanded(self.now) if account.days_past_due and not own else {})),
             **given,
         }
         return intake.request_closure(
@@ -285,6 +286,12 @@ class Stage:
 
     def calls(self, method: str, contains: str) -> int:
         return len(self.simulator.calls(method=method, contains=contains))
+
+
+def demanded(now: datetime) -> dict[str, date]:
+    """Payment was demanded a month ago, and its period ended yesterday."""
+    today = now.date()
+    return {"demanded_on": today - timedelta(days=30), "demand_until": today - timedelta(days=1)}
 
 
 def written(row: Any) -> tuple[str, str]:

@@ -18,6 +18,8 @@ from closures.admin import (  # noqa: F401
     reporting,
     retention,
     reversals,
+    risk_alerts,
+    risk_rules,
     tasks,
     tickets,
 )

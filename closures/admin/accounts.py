@@ -22,15 +22,17 @@ from accounts.admin.base import Dialog, ReasonForm, held_by
 from accounts.admin.customers import CustomerAdmin
 from accounts.admin.lines import CreditAccountAdmin, LineRestrictionAdmin
 from accounts.admin.overviews import AccountCard
-from accounts.models import CreditAccount, Customer, LineRestriction, PartnerAgreement
+from accounts.models import CreditAccount, Customer, LineRestriction, PartnerAgreement, RestrictionCause
 from closures.admin import intake
 from closures.admin.base import InWords, brand, colour, comes_next
 from closures.admin.complaint_entries import REGISTER_FOR_CUSTOMER
 from closures.admin.forms import ConfirmForm
-from closures.models import ClosureTicket, Complaint, DeletionRequest
+from closures.admin.risk_forms import DemandForm
+from closures.models import ClosureTicket, Complaint, DeletionRequest, RiskAlert
 from closures.models.tickets import Reason
+from closures.selectors import risk_words
 from closures.services import retention
-from closures.services.intake import Received, request_closure
+from closures.services.intake import Demand, Received, request_closure
 
 TICKETS_SHOWN = 20
 
@@ -58,13 +60,26 @@ def tell(cards: list[AccountCard], tickets: list[ClosureTicket], request: HttpRe
     for card in cards:
         own = [ticket for ticket in tickets if ticket.account_id == card.account.pk]
         card.extra = intake.about(card.account, own, request)
+    explain(cards)
+
+
+def explain(cards: list[AccountCard]) -> None:
+    """A line that an alert has frozen says so in the sentence that the customer may hear."""
+    limits: list[Any] = [
+        row for card in cards for row in card.restrictions if row.cause == RestrictionCause.RISK
+    ]
+    if not limits:
+        return
+    alerts = RiskAlert.objects.filter(number__in={row.reference for row in limits})
+    told = {alert.number: risk_words.sentence(alert) for alert in alerts}
+    for row in limits:
+        row.said = told.get(row.reference, row.said)
 
 
 def requester(reason: Reason, channel: ClosureTicket.Channel) -> Callable[..., Received]:
-    def request(*, account_id: int, ground: str, actor: Actor, now: datetime) -> Received:
-        return request_closure(
-            account_id=account_id, reason=reason, channel=channel, ground=ground, actor=actor, now=now
-        )
+    def request(*, account_id: int, ground: str, actor: Actor, now: datetime, **days: Any) -> Received:
+        given: dict[str, Any] = {"ground": ground, "actor": actor, "now": now, "demand": Demand(**days)}
+        return request_closure(account_id=account_id, reason=reason, channel=channel, **given)
 
     return request
 
@@ -89,7 +104,7 @@ def adverse(name: str, label: Any, *, icon: str, reason: Reason, channel: Closur
         possible=can_be_asked_for,
         call=requester(reason, channel),
         target="account_id",
-        form=ReasonForm,
+        form=DemandForm if reason == Reason.RISK_CONTROL else ReasonForm,
         deciding=False,
         description=_(
             "Somebody else decides. Debt stays on its terms; nothing closes before the notice has arrived."

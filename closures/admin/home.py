@@ -14,7 +14,14 @@ from django.utils.translation import gettext_lazy as _
 from accounts.roles import LABELS, Role
 from accounts.selectors import actors
 from accounts.services import calendar
-from closures.admin import after_cards, campaign_cards, complaint_cards, keeping_cards, machine
+from closures.admin import (
+    after_cards,
+    campaign_cards,
+    complaint_cards,
+    keeping_cards,
+    machine,
+    risk_cards,
+)
 from closures.admin.base import brand
 from closures.admin.cards import Card, Row, ago, days_left, page_of
 from closures.models import InvariantCheck
@@ -116,6 +123,7 @@ CARDS: dict[str, Card] = {
     **keeping_cards.CARDS,
     **after_cards.CARDS,
     **campaign_cards.CARDS,
+    **risk_cards.CARDS,
     "OWN_REVIEW": Card(
         title=_("Customers' requests to decide"),
         nothing=_("No request waits for your decision."),

@@ -48,6 +48,7 @@ JOBS: dict[str, Any] = {
     Job.FORGET_API_CALLS: _("removal of old API calls"),
     Job.WAKE_CHANGED: _("examination of what has changed"),
     Job.ANSWER_OVERDUE: _("answers that are due"),
+    Job.SCAN_RISK: _("scans of the risk rules"),
     Job.EXPIRE_RESTRICTIONS: _("expiry of restrictions"),
     Job.RECOUNT_ANSWERS: _("recount of the answer dates"),
     Job.FINISH_REVERSALS: _("opening of accounts after a reversal"),

@@ -29,6 +29,7 @@ STAFF = (
     ("lead", "主管 周岚", (Role.LEAD,)),
     ("lead2", "主管 沈毅", (Role.LEAD,)),
     ("risk", "风控 高远", (Role.RISK,)),
+    ("risk2", "风控 秦朗", (Role.RISK,)),
     ("operator", "运维 郑凯", (Role.OPERATOR,)),
     ("operator2", "运维 方敏", (Role.OPERATOR,)),
     ("auditor", "审计 罗青", (Role.AUDITOR,)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from accounts.models import CreditAccount
-from closures.demo import complaints, keeping, stories_after
+from closures.demo import complaints, keeping, stories_after, stories_risk
 from closures.demo.world import World
 from closures.models import Hold
 from closures.models.tickets import Reason
@@ -34,6 +34,7 @@ def leave(world: World) -> None:
     complaints.leave(world)
     stories_after.leave(world)
     keeping.leave(world)
+    stories_risk.leave(world)
 
 
 def leave_dead_task(world: World) -> None:

@@ -10,7 +10,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +102,10 @@ class World:
         self, account: CreditAccount, reason: Reason, *, by: str, ground: str
     ) -> ClosureTicket:
         channel = Channel.RISK if reason == Reason.RISK_CONTROL else Channel.CAMPAIGN
+        overdue = reason == Reason.RISK_CONTROL and account.days_past_due > 0
         return intake.request_closure(
             account_id=account.pk, reason=reason, channel=channel, actor=self.staff(by), now=timezone.now(),
-            ground=ground,
+            ground=ground, demand=intake.Demand(**(demanded() if overdue else {})),
         ).ticket  # fmt: skip
 
     def approve(self, ticket: ClosureTicket, *, by: str, ground: str = "材料齐全，同意关闭") -> ClosureTicket:
@@ -139,6 +140,12 @@ class World:
     def effects(self, kind: str, subject: str) -> int:
         """How often something really happened out there, by the simulator's own ledger."""
         return len(self.simulator.effects(kind=kind, subject=subject))
+
+
+def demanded() -> dict[str, date]:
+    """Payment was demanded a month ago, to be made by yesterday."""
+    today = localtime(timezone.now()).date()
+    return {"demanded_on": today - timedelta(days=30), "demand_until": today - timedelta(days=1)}
 
 
 LEDGER_COLUMNS = people.ACCOUNT_COLUMNS[8:20]

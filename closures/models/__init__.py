@@ -16,6 +16,9 @@ from closures.models.notices import Notice, NoticeBody, NoticeTemplate
 from closures.models.reporting import BureauRecord, BureauReport
 from closures.models.retention import DeletionRequest, DestructionItem, DestructionList
 from closures.models.reversals import Reversal
+from closures.models.risk import RiskRule, RiskScan, RiskSwitch
+from closures.models.risk_alerts import RiskAlert, RiskAppeal
+from closures.models.risk_evidence import BackTest, LabelledOutcome
 from closures.models.sweeps import InvariantCheck, Sweep
 from closures.models.tickets import ClosureTicket
 from closures.models.unbinding import UnbindAttempt, UnbindTask
@@ -24,6 +27,7 @@ __all__ = [
     "ApiCall",
     "ApiClient",
     "AppRequest",
+    "BackTest",
     "Blocker",
     "BureauRecord",
     "BureauReport",
@@ -47,6 +51,7 @@ __all__ = [
     "IdentityCode",
     "IdentityCodeText",
     "InvariantCheck",
+    "LabelledOutcome",
     "LedgerCommand",
     "Notice",
     "NoticeBody",
@@ -54,6 +59,11 @@ __all__ = [
     "PartnerCallback",
     "PostClosureItem",
     "Reversal",
+    "RiskAlert",
+    "RiskAppeal",
+    "RiskRule",
+    "RiskScan",
+    "RiskSwitch",
     "Sweep",
     "UnbindAttempt",
     "UnbindTask",

@@ -197,4 +197,10 @@ CONSTRAINTS = [
         | Q(notice_arrived_at__isnull=False, notice_arrived_at__lte=F("unbinding_started_at"))
         | Q(notice_waived_by__isnull=False),
     ),
+    # Whether it was needed the account knows, and a CHECK cannot ask it: `intake` does. Source: 民法典 563.
+    models.CheckConstraint(
+        name="ticket_demand_is_whole",
+        condition=Q(demanded_on__isnull=True, demand_until__isnull=True)
+        | Q(demanded_on__isnull=False, demand_until__isnull=False, demand_until__gte=F("demanded_on")),
+    ),
 ]

@@ -104,6 +104,10 @@ class ClosureTicket(Tracked, QueueRow):
     disclosure_accepted_at = models.DateTimeField(_("effects accepted at"), null=True, blank=True)
     policy = models.JSONField(_("closing policy at intake"), default=dict)
 
+    # The demand for payment that came before a closing over arrears, and the last day of its period
+    demanded_on = models.DateField(_("payment demanded on"), null=True, blank=True)
+    demand_until = models.DateField(_("period of the demand ends on"), null=True, blank=True)
+
     # The answer date, with the rule and the calendar it was counted by
     answer_due_on = models.DateField(_("answer due"), null=True, blank=True)
     answer_rule = models.ForeignKey(

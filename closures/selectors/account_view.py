@@ -33,7 +33,7 @@ from django.db.models.functions import Cast, Coalesce, Floor
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import CreditAccount, Customer
-from closures.models import ClosureTicket, Complaint, Hold
+from closures.models import ClosureTicket, Complaint, Hold, RiskAlert
 
 MONTHS = 6  # the extract tells the delays of six months
 OPEN = ~Q(line_state=CreditAccount.LineState.CLOSED)
@@ -102,6 +102,10 @@ def _open_hold(*kinds: str) -> Any:
 def _open_complaint() -> Any:
     unanswered = (*Complaint.UNDECIDED, Complaint.State.DECIDED, Complaint.State.REVIEW_REQUESTED)
     return Exists(Complaint.objects.filter(customer=OuterRef("customer"), state__in=unanswered))
+
+
+def _open_alert() -> Any:
+    return Exists(RiskAlert.objects.filter(account=OuterRef("pk"), state__in=RiskAlert.UNENDED))
 
 
 def _limit_use() -> Any:
@@ -189,6 +193,9 @@ FIELDS: dict[str, ViewField] = {
     ),
     "open_complaint": ViewField(
         kind=YES_NO, label=_("the customer has an open complaint"), expression=_open_complaint()
+    ),
+    "open_alert": ViewField(
+        kind=YES_NO, label=_("a risk alert on the account waits"), expression=_open_alert()
     ),
 }
 

@@ -37,7 +37,8 @@ FORMAT = 1
 PERSON = "__staff_no"  # people are their staff numbers
 
 TICKET = (
-    "state", "state_since", "reason", "channel", "ground", "requested_at", "requested_by", "last_edited_by",
+    "state", "state_since", "reason", "channel", "ground", "demanded_on", "demand_until",
+    "requested_at", "requested_by", "last_edited_by",
     "identity_level", "disclosure_version", "disclosure_accepted_at", "answer_due_on", "answer_calendar",
     "examined_hash", "approved_hash", "decided_by", "decided_at", "straight_through", "period_ends_at",
     "notice_arrived_at", "notice_waiver_asked_by", "notice_waived_by", "unbinding_started_at", "ended_at",

@@ -19,6 +19,11 @@ from closures.models.tickets import Reason
 
 # The phrases that services give to `move` and `save_as`. A guard compares them with the services' source.
 PHRASES = (
+    gettext_noop("a newer version takes its place"),
+    gettext_noop("far more matches than usual"),
+    gettext_noop("its condition takes too long"),
+    gettext_noop("the customer appeals"),
+    gettext_noop("version written"),
     gettext_noop("a fresh read found money"),
     gettext_noop("accepted by the bureau"),
     gettext_noop("a newer code"),
@@ -136,6 +141,7 @@ PATTERNS = (
     (re.compile(r"approval void: EDITED"), _("approval void: the plan was edited")),
     (re.compile(r"approval void: POPULATION"), _("approval void: the population has changed")),
     (re.compile(r"not frozen: (?P<code>\w+)"), _("not frozen: %(code)s")),
+    (re.compile(r"risk rule (?P<rule>[\w-]+ v\d+)"), _("risk rule %(rule)s")),
     (re.compile(r"list (?P<number>DL\w+)"), _("list %(number)s")),
     (re.compile(r"cancellation asked: (?P<text>.*)", re.S), _("cancellation asked: %(text)s")),
     (re.compile(r"notice waiver asked: (?P<text>.*)", re.S), _("notice waiver asked: %(text)s")),

@@ -7,7 +7,6 @@ form; nothing in it can reach past `account_view.FIELDS`, run for minutes, or re
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from djangoql.exceptions import DjangoQLError
@@ -26,6 +25,7 @@ from djangoql.queryset import build_filter
 from djangoql.schema import BoolField, DjangoQLField, DjangoQLSchema, FloatField, IntField, StrField
 
 from accounts.models import CreditAccount, CreditProduct
+from accounts.statements import stopped_after
 from closures.errors import ClosureError
 from closures.selectors import account_view
 from closures.selectors.account_view import FIELDS
@@ -36,7 +36,6 @@ TERMS = 50
 DEPTH = 20
 LIST = 200
 GREATEST = 10**12  # no count and no amount comes near it, and no column overflows
-POLL = 20_000  # SQLite steps between two looks at the clock
 
 
 class ConditionRefused(ClosureError):
@@ -88,29 +87,12 @@ def bounded(seconds: float | None = None) -> Iterator[None]:
     """
     limit = settings.CONDITION_SECONDS if seconds is None else seconds
     try:
-        with transaction.atomic(), _interrupted_after(limit):
+        with transaction.atomic(), stopped_after(limit):
             yield
     except OperationalError as stopped:
         if not any(said in str(stopped) for said in ("statement timeout", "interrupted")):
             raise
         raise ConditionTooSlow(seconds=f"{limit:g}") from stopped
-
-
-@contextmanager
-def _interrupted_after(seconds: float) -> Iterator[None]:
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL statement_timeout = %s", [int(seconds * 1000)])
-            yield
-            cursor.execute("SET LOCAL statement_timeout = DEFAULT")
-        return
-    ends = time.monotonic() + seconds
-    connection.ensure_connection()
-    connection.connection.set_progress_handler(lambda: time.monotonic() > ends, POLL)
-    try:
-        yield
-    finally:
-        connection.connection.set_progress_handler(None, POLL)
 
 
 # --- Reading ------------------------------------------------------------------------------------------

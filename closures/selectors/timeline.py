@@ -100,6 +100,7 @@ WORKERS = {
     "reporting": _("bureau reporting"),
     "webhooks": _("webhooks"),
     "campaigns": _("campaigns"),
+    "risk_scan": _("scans of the risk rules"),
 }
 
 

@@ -37,7 +37,7 @@ from closures.models.complaints import DECIDE as DECIDE_COMPLAINT
 from closures.models.complaints import HANDLE as HANDLE_COMPLAINT
 from closures.models.notices import NoticeChannel
 from closures.models.tickets import Reason
-from closures.selectors import after_closing, campaign_lists, keeping_lists, repair_lists
+from closures.selectors import after_closing, campaign_lists, keeping_lists, repair_lists, risk_lists
 from closures.selectors import complaint_lists as complaints
 
 SHOWN = 6
@@ -327,6 +327,7 @@ KINDS = (
         filters={"state__exact": Complaint.State.REVIEW_REQUESTED},
     ),
     Kind(code="MY_COMPLAINTS", rights=(HANDLE_COMPLAINT,), query=complaints.mine),
+    *(Kind(code=code, rights=who, query=rows, filters=where) for code, who, rows, where in risk_lists.LISTS),
     Kind(code="REFUSALS", rights=("accounts.view_refusedaction",), query=refusals),
     Kind(code="INVITED", rights=(STAFF,), query=invited, filters={"state__exact": User.State.INVITED}),
     Kind(code="WITHOUT_ROLE", rights=("accounts.manage_roles",), query=without_role),

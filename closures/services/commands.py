@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -130,31 +130,40 @@ def queue(
 
 
 def queue_many(
-    tickets: Iterable[ClosureTicket], *, verb: LedgerCommand.Verb, actor: Actor, now: datetime
-) -> None:
-    """Each ticket's account has a command of this verb waiting, as by `queue`. The caller holds the locks."""
-    tickets = list(tickets)
-    ordinals: Counter[int] = Counter()
+    wanted: Mapping[int, ClosureTicket | None], *, verb: LedgerCommand.Verb, actor: Actor, now: datetime
+) -> list[LedgerCommand]:
+    """`queue` for a set of accounts (by pk, each with its ticket or None); returns the new commands.
+
+    A few statements, however many accounts. The caller holds the accounts' locks and bounds their number.
+    """
+    before: Counter[int] = Counter()
     waiting = set()
-    same = LedgerCommand.objects.filter(ticket__in=tickets, verb=verb, reference="")
-    for ticket_id, state in same.values_list("ticket_id", "state"):
-        ordinals[ticket_id] += 1
-        if state in LedgerCommand.OPEN:
-            waiting.add(ticket_id)
-    made = [
-        LedgerCommand(
-            account_id=ticket.account_id,
-            ticket=ticket,
-            verb=verb,
-            state_since=now,
-            due_at=now,
-            key=f"ledger:{ticket.number}:{verb.lower()}:{ordinals[ticket.pk] + 1}",
+    same = LedgerCommand.objects.filter(account_id__among=sorted(wanted), verb=verb, reference="")
+    for account_id, ticket_id, state in same.values_list("account_id", "ticket_id", "state"):
+        ticket = wanted[account_id]
+        if ticket_id == (ticket.pk if ticket else None):
+            before[account_id] += 1
+            if state in LedgerCommand.OPEN:
+                waiting.add(account_id)
+    accounts = CreditAccount.objects.filter(pk__among=sorted(wanted.keys() - waiting)).order_by("pk")
+    rows = []
+    for account_id, account_no in accounts.values_list("pk", "account_no"):
+        ticket = wanted[account_id]
+        subject = ticket.number if ticket else account_no
+        rows.append(
+            LedgerCommand(
+                account_id=account_id,
+                ticket=ticket,
+                verb=verb,
+                state_since=now,
+                due_at=now,
+                key=f"ledger:{subject}:{verb.lower()}:{before[account_id] + 1}",
+            )
         )
-        for ticket in tickets
-        if ticket.pk not in waiting
-    ]
-    create_many(made, actor=actor, reason=str(verb), now=now)
+    if not rows:
+        return []
     jobs.enqueue(Job.COMMAND_LEDGER)
+    return create_many(rows, actor=actor, reason=str(verb), now=now)
 
 
 def run(*, clock: Callable[[], datetime]) -> int:

@@ -84,7 +84,7 @@ def lift_many(tickets: Sequence[ClosureTicket], *, actor: Actor, now: datetime) 
     )
     thawed = {change.account_id for change in changes if change.thawed}
     commands.queue_many(
-        [ticket for ticket in tickets if ticket.account_id in thawed],
+        {ticket.account_id: ticket for ticket in tickets if ticket.account_id in thawed},
         verb=LedgerCommand.Verb.UNFREEZE,
         actor=actor,
         now=now,
@@ -95,12 +95,11 @@ def lift_many(tickets: Sequence[ClosureTicket], *, actor: Actor, now: datetime) 
 def expire(*, now: datetime) -> int:
     """Limits whose time is over are lifted, and the ledger is told; returns how many. Safe to repeat."""
     freed = lines.expire(now=now, actor=Actor.job("expire_restrictions"))
-    for account in CreditAccount.objects.filter(pk__in=freed, line_state__in=THAWED):
-        commands.queue(
-            account=account,
-            ticket=None,
-            verb=LedgerCommand.Verb.UNFREEZE,
-            actor=Actor.job("expire_restrictions"),
-            now=now,
-        )
+    thawed = CreditAccount.objects.filter(pk__among=freed, line_state__in=THAWED)
+    commands.queue_many(
+        dict.fromkeys(thawed.values_list("pk", flat=True)),
+        verb=LedgerCommand.Verb.UNFREEZE,
+        actor=Actor.job("expire_restrictions"),
+        now=now,
+    )
     return len(freed)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from closures.jobs import Job, wake
 from closures.models import Sweep
-from closures.services import api_calls, assessment, intake, invariants, restrictions, unbinding
+from closures.services import api_calls, assessment, intake, invariants, restrictions, risk, unbinding
 from closures.tasks.running import keep_going, task
 
 
@@ -48,6 +48,11 @@ def recount_answers() -> int:
 @task(Job.EXPIRE_RESTRICTIONS)
 def expire_restrictions() -> int:
     return restrictions.expire(now=timezone.now())
+
+
+@task(Job.SCAN_RISK)
+def scan_risk() -> int:
+    return keep_going(Job.SCAN_RISK, risk.scan.run(clock=timezone.now))
 
 
 @task(Job.CHECK_INVARIANTS, seconds=settings.READING_TASK_SECONDS)

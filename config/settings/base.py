@@ -244,6 +244,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = broker_transport_options(CELERY_BROKER_URL)
 
 MAX_LEDGER_AGE = timedelta(hours=24)  # an older copy is a STALE_LEDGER blocker
 CONDITION_SECONDS = 20.0  # a condition over accounts that runs longer is stopped; below the soft time limit
+RISK_SCAN_EVERY = timedelta(seconds=env.float("RISK_SCAN_SECONDS", default=3_600))  # between scans of a rule
+RISK_DRIFT_TIMES = 3  # a rule that matches more than this many times its usual number stops itself
+RISK_DRIFT_FLOOR = 30  # below so many matches no number is alarming
 BATCH_SIZE = 2000  # rows a sweep moves in one statement (PERFORMANCE: 2,000-5,000)
 # How long one run of a job takes new rows: this plus one row's calls stays below the soft time limit.
 DRAIN_BUDGET = timedelta(seconds=TASK_SOFT_TIME_LIMIT / 2)

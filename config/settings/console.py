@@ -87,6 +87,24 @@ NAVIGATION = [
         ],
     },
     {
+        "title": _("Risk control"),
+        "separator": True,
+        "items": [
+            listing("closures.riskalert", _("Risk alerts"), "warning"),
+            listing("closures.riskappeal", _("Appeals"), "record_voice_over"),
+            listing("closures.riskrule", _("Risk rules"), "rule"),
+            {
+                "title": _("New risk rule"),
+                "icon": "add",
+                "link": reverse_lazy("admin:risk_rule_new"),
+                "permission": holds("closures.edit_risk_rule"),
+            },
+            listing("closures.riskscan", _("Risk scans"), "radar"),
+            listing("closures.backtest", _("Back-tests"), "science"),
+            listing("closures.riskswitch", _("Switch of all rules"), "front_hand"),
+        ],
+    },
+    {
         "title": _("Campaigns"),
         "separator": True,
         "items": [

@@ -18,8 +18,11 @@ from accounts.roles import Role
 from accounts.services import relationships
 from closures.models import ApiCall, AppRequest, ClosureTicket, InvariantCheck, PartnerCallback, Sweep
 from closures.services import api_clients, identity_codes, webhooks
+from closures.services.risk import appeals
 from tests import factories
 from tests.admin import scenes
+from tests.risk_cases import Desk
+from tests.stage import Clock
 
 PASSWORD = "correct horse battery"  # what factories.a_user sets
 
@@ -75,6 +78,8 @@ def world(db: None) -> dict[str, Any]:
     scenes.kept_and_destroyed(ticket, by=lead, now=now)
     an_app(ticket, now=now)
     scenes.a_campaign(by=lead, now=now)
+    risk = Desk(Clock(now))
+    appeals.enter(alert_id=risk.alert().pk, ground="the customer says it is paid", **risk.does("agent"))
     complaint = scenes.a_complaint(ticket, by=factories.a_user(Role.AGENT))
     return {
         "account": account,

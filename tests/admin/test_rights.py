@@ -87,6 +87,8 @@ OTHERS: dict[str, Callable[[Role], set[int]]] = {
     "canned_new": lambda role: {200} if role == Role.LEAD else {403},
     "campaign_new": lambda role: {200} if role == Role.LEAD else {403},
     "destruction_propose": lambda role: {200} if role in (Role.LEAD, Role.REVIEWER) else {403},
+    "risk_rule_new": lambda role: {200} if role == Role.RISK else {403},
+    "risk_try": lambda role: {405} if role in (Role.RISK, Role.LEAD) else {403},
     "staff_invite": lambda role: {200} if role == Role.ADMINISTRATOR else {403},
     "api_client_new": lambda role: {200} if role == Role.SECURITY else {403},
     "calendar_load": lambda role: {200} if role in (Role.ADMINISTRATOR, Role.LEAD) else {403},

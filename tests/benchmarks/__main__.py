@@ -19,8 +19,10 @@ BENCHMARKS = {
     "real": "real_accounts",
     "api": "api",
     "campaign": "campaign",
+    "scan": "scan",
+    "risk": "real_risk",
 }
-LONG = {"real", "campaign"}  # run only when named
+LONG = {"real", "campaign", "risk"}  # run only when named
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from accounts.tracking import save_as
 from closures.models import (
     ApiCall,
     ApiClient,
+    BackTest,
     BureauRecord,
     BureauReport,
     Campaign,
@@ -38,12 +39,17 @@ from closures.models import (
     DryRun,
     Hold,
     IdentityCode,
+    LabelledOutcome,
     LedgerCommand,
     Notice,
     NoticeTemplate,
     PartnerCallback,
     PostClosureItem,
     Reversal,
+    RiskAlert,
+    RiskAppeal,
+    RiskRule,
+    RiskScan,
     UnbindTask,
     Webhook,
 )
@@ -271,3 +277,44 @@ def a_callback() -> PartnerCallback:
     return PartnerCallback.objects.create(
         partner="ALIPAY", event_id="e", kind="k", body_sealed="", received_at=NOW
     )
+
+
+RULE = {
+    "title": "T", "title_en": "T", "condition": "owed = 0", "action": "MONITOR", "severity": "LOW",
+    "cap_per_run": 1, "cap_per_day": 1, "dedupe_window": timedelta(days=1), "sentence": "S",
+    "sentence_en": "S", "state_since": NOW, "edited_at": NOW,
+}  # fmt: skip
+
+
+def a_rule(**fields: Any) -> RiskRule:
+    fields = {"edited_by": a_user(), "activated_by": a_user(), "activated_at": NOW, **fields}
+    row = RiskRule(code=f"R{next(counter)}", **{**RULE, **fields})
+    save_as(row, actor=SHIPPED, reason="test")
+    row.backtest = BackTest.objects.create(rule=row, made_at=NOW, made_by=a_user())
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def a_scan(**fields: Any) -> RiskScan:
+    return RiskScan.objects.create(rule=a_rule(), started_at=NOW, **fields)
+
+
+def an_outcome() -> LabelledOutcome:
+    return LabelledOutcome.objects.create(
+        account=an_account(), labels="x", defaulted=True, as_of_on=NOW.date()
+    )
+
+
+def an_alert(**fields: Any) -> RiskAlert:
+    rule = a_rule()
+    row = RiskAlert(
+        number=f"RAY{next(counter)}", rule=rule, code=rule.code, severity="LOW", account=an_account(),
+        sentence="S", sentence_en="S", state_since=NOW, raised_at=NOW, last_seen_at=NOW, **fields,
+    )  # fmt: skip
+    return save_as(row, actor=SHIPPED, reason="test")
+
+
+def an_appeal(**fields: Any) -> RiskAppeal:
+    row = RiskAppeal(
+        number=f"APY{next(counter)}", alert=an_alert(), ground="x", raised_at=NOW, state_since=NOW, **fields
+    )
+    return save_as(row, actor=SHIPPED, reason="test")

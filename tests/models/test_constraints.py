@@ -19,6 +19,7 @@ from accounts.models import (
 from accounts.tracking import save_as
 from closures.models import (
     NoticeTemplate,
+    RiskSwitch,
     UnbindAttempt,
 )
 from tests.factories import a_customer, a_person, a_user, an_account, an_agreement
@@ -50,13 +51,18 @@ from tests.models.rows import (
     a_relationship,
     a_report,
     a_reversal,
+    a_rule,
+    a_scan,
     a_task,
     a_ticket,
     a_webhook,
     an_approved_campaign,
     an_entry,
+    an_alert,
+    an_appeal,
     an_extension,
     an_item,
+    an_outcome,
 )
 
 pytestmark = pytest.mark.django_db
@@ -230,6 +236,81 @@ def breaches() -> Iterator[tuple[str, Callable[[], None]]]:
     )
     yield from breaches_of_complaints(one)
     yield from breaches_of_campaigns(one)
+    yield from breaches_of_risk(one)
+
+
+def breaches_of_risk(one: Any) -> Iterator[tuple[str, Callable[[], None]]]:
+    yield "ticket_demand_is_whole", lambda: change(a_ticket(), demanded_on=NOW.date())
+    yield "ticket_demand_is_whole", lambda: change(a_ticket(), demand_until=NOW.date())
+    day = NOW.date()
+    yield (
+        "ticket_demand_is_whole",
+        lambda: change(a_ticket(), demanded_on=day, demand_until=day - timedelta(days=1)),
+    )
+    yield "rule_state_is_legal", lambda: change(a_rule(), state="DELETED")
+    yield "rule_version_once", lambda: twin(a_rule())
+    for state in ("ACTIVE", "SHADOW"):
+        yield f"rule_one_{state.lower()}_per_code", lambda s=state: twin(a_rule(state=s), version=2)
+    yield "rule_activation_names_two_people", lambda: change(a_rule(), activated_by=one, edited_by=one)
+    yield "rule_activation_names_two_people", lambda: change(a_rule(), edited_by=None)
+    for missing in ("activated_by", "activated_at", "backtest"):
+        yield (
+            "rule_active_was_tested_and_activated",
+            lambda m=missing: change(a_rule(), state="ACTIVE", **{m: None}),
+        )
+    yield "rule_freeze_has_its_length", lambda: change(a_rule(), action="FREEZE")
+    yield "rule_caps_are_caps", lambda: change(a_rule(), cap_per_run=0)
+    yield "rule_caps_are_caps", lambda: change(a_rule(), cap_per_day=0)
+    yield "rule_stop_says_why", lambda: change(a_rule(), stopped_at=NOW)
+    yield "rule_stop_says_why", lambda: change(a_rule(), stop_code="DRIFT")
+    yield (
+        "rule_stop_by_hand_names_its_person",
+        lambda: change(a_rule(), stopped_at=NOW, stop_code="BY_HAND"),
+    )
+    yield "switch_is_one", lambda: twin(RiskSwitch.objects.get(), id=2)
+    for said in ({}, {"changed_by": one}, {"changed_by": one, "changed_at": NOW}, {"ground": "x"}):
+        yield (
+            "switch_stop_names_its_person",
+            lambda s=said: change(RiskSwitch.objects.get(), stopped=True, **s),
+        )
+    yield "scan_one_running_per_rule", lambda: twin(a_scan())
+    yield "scan_ended_has_its_moment", lambda: change(a_scan(), outcome="DONE")
+    yield "scan_ended_has_its_moment", lambda: change(a_scan(), finished_at=NOW)
+    for what in ("alerted", "folded", "frozen"):
+        yield (
+            "scan_in_shadow_does_nothing",
+            lambda w=what: change(a_scan(), shadow=True, cap=9, **{w: 1}),
+        )
+    yield "scan_keeps_its_cap", lambda: change(a_scan(), cap=1, alerted=2)
+    yield "outcome_once_per_set", lambda: twin(an_outcome())
+    yield "alert_state_is_legal", lambda: change(an_alert(), state="DELETED", ended_at=NOW)
+    for state in ("NEW", "TRIAGED", "PROPOSED"):
+        yield (
+            "alert_one_unended_per_account_and_rule",
+            lambda s=state: twin(an_alert(state=s), number="TWIN", state="NEW"),
+        )
+    yield "alert_proposer_does_not_decide", lambda: change(an_alert(), proposed_by=one, decided_by=one)
+    yield "alert_ticket_needs_a_named_person", lambda: change(an_alert(), state="TICKETED", ended_at=NOW)
+    yield (
+        "alert_ticket_needs_a_named_person",
+        lambda: change(an_alert(), state="TICKETED", ended_at=NOW, decided_by=one),
+    )
+    yield (
+        "alert_ticket_needs_a_named_person",
+        lambda: change(an_alert(), state="TICKETED", ended_at=NOW, ticket=a_ticket()),
+    )
+    yield "alert_dismissal_says_why", lambda: change(an_alert(), state="DISMISSED", ended_at=NOW)
+    for state, also in (
+        ("DISMISSED", {"dismiss_code": "PAID"}),
+        ("TICKETED", {"decided_by": one, "ticket": a_ticket()}),
+    ):
+        yield "alert_ended_has_its_moment", lambda s=state, a=also: change(an_alert(), state=s, **a)
+    yield "appeal_state_is_legal", lambda: change(an_appeal(), state="X", decided_by=one, answer="x")
+    yield "appeal_one_open_per_alert", lambda: twin(an_appeal(), number="TWIN")
+    for state in ("GRANTED", "DENIED"):
+        for also in ({}, {"decided_by": one}, {"answer": "x"}):
+            yield "appeal_decision_is_whole", lambda s=state, a=also: change(an_appeal(), state=s, **a)
+    yield "appeal_enterer_does_not_decide", lambda: change(an_appeal(), entered_by=one, decided_by=one)
 
 
 def breaches_of_complaints(one: Any) -> Iterator[tuple[str, Callable[[], None]]]:

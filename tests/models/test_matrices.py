@@ -47,11 +47,15 @@ from closures.models import (
     NoticeTemplate,
     PostClosureItem,
     Reversal,
+    RiskAlert,
+    RiskAppeal,
+    RiskRule,
     UnbindTask,
     Webhook,
 )
 from closures.models.tickets import Reason
 from tests.factories import a_customer, a_user, an_account, an_agreement, counter
+from tests.models import rows
 
 pytestmark = pytest.mark.django_db
 
@@ -203,6 +207,21 @@ EDGES: dict[type[models.Model], dict[str, str]] = {
         "LAPSED": "",
     },
     Regulation: {"PROPOSED": "IN_FORCE REJECTED", "IN_FORCE": "", "REJECTED": ""},
+    RiskRule: {
+        "DRAFT": "SHADOW RETIRED",
+        "SHADOW": "ACTIVE RETIRED",
+        "ACTIVE": "RETIRED",
+        "RETIRED": "",
+    },
+    RiskAlert: {
+        # PROPOSED at once: by a rule whose action says so.
+        "NEW": "TRIAGED PROPOSED DISMISSED",
+        "TRIAGED": "PROPOSED DISMISSED",
+        "PROPOSED": "TICKETED DISMISSED",
+        "TICKETED": "",
+        "DISMISSED": "",
+    },
+    RiskAppeal: {"OPEN": "GRANTED DENIED", "GRANTED": "", "DENIED": ""},
 }
 
 # --- Who may move what (SPEC §7) ----------------------------------------------------------------------
@@ -211,6 +230,8 @@ MACHINE: frozenset[str] = frozenset()  # nobody on the staff: the job that owns 
 ANYBODY = frozenset(Role)  # a consequence: the service that causes it has checked the right
 REVIEWERS = frozenset({Role.REVIEWER, Role.LEAD})
 LENDERS_DECISIONS = frozenset({Role.LEAD})
+RISK = frozenset({Role.RISK})
+RISK_OR_LEAD = frozenset({Role.RISK, Role.LEAD})
 RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
     ClosureTicket: {
         **dict.fromkeys(
@@ -301,6 +322,17 @@ RIGHTS: dict[type[models.Model], dict[str, frozenset[str]]] = {
     CreditAccount: dict.fromkeys(("thaw", "lock", "freeze", "start_closing", "close"), ANYBODY),
     PartnerAgreement: dict.fromkeys(("start_unbinding", "unbind", "lapse", "keep"), ANYBODY),
     Regulation: dict.fromkeys(("approve", "reject"), frozenset({Role.LEAD})),
+    RiskRule: {
+        **dict.fromkeys(("to_shadow", "retire"), RISK),
+        "activate": RISK_OR_LEAD,
+        "supersede": ANYBODY,
+    },
+    RiskAlert: {
+        **dict.fromkeys(("triage", "propose", "ask_closing", "dismiss"), RISK),
+        "propose_by_rule": MACHINE,
+        "uphold_appeal": RISK_OR_LEAD,
+    },
+    RiskAppeal: dict.fromkeys(("grant", "deny"), RISK_OR_LEAD),
 }  # fmt: skip
 # Actors that are no staff may make a move that needs no permission, and these besides.
 ALSO = {
@@ -570,6 +602,12 @@ def a_canned_reply() -> CannedReply:
     return save_as(CannedReply(title=f"T{next(counter)}", body="x"), actor=SHIPPED, reason="test")
 
 
+def an_alert() -> RiskAlert:
+    return rows.an_alert(
+        decided_by=a_user(), ticket=a_ticket(), dismiss_code="PAID", ended_at=NOW, dismiss_text="x"
+    )
+
+
 ROWS: dict[type[models.Model], Callable[[], Any]] = {
     ClosureTicket: a_ticket,
     UnbindTask: a_task,
@@ -595,6 +633,9 @@ ROWS: dict[type[models.Model], Callable[[], Any]] = {
     CreditAccount: lambda: an_account(closed_at=NOW),
     PartnerAgreement: lambda: an_agreement(an_account()),
     Regulation: a_regulation,
+    RiskRule: rows.a_rule,
+    RiskAlert: an_alert,
+    RiskAppeal: lambda: rows.an_appeal(decided_by=a_user(), answer="x"),
 }
 
 
@@ -636,6 +677,8 @@ FITTING: dict[str, Callable[[Any], Any]] = {
     "bureau_rule": lambda row: Regulation.objects.get(code="BUREAU_CORRECTION"),
     "command": lambda row: a_command(),
     "offset_with": lambda row: row,
+    "backtest": lambda row: row.backtest,
+    "ticket": lambda row: a_ticket(),
 }
 
 
