@@ -286,12 +286,14 @@ RULE = {
 }  # fmt: skip
 
 
-def a_rule(**fields: Any) -> RiskRule:
+def a_rule(state: str = "DRAFT", **fields: Any) -> RiskRule:
     fields = {"edited_by": a_user(), "activated_by": a_user(), "activated_at": NOW, **fields}
     row = RiskRule(code=f"R{next(counter)}", **{**RULE, **fields})
     save_as(row, actor=SHIPPED, reason="test")
     row.backtest = BackTest.objects.create(rule=row, made_at=NOW, made_by=a_user())
-    return save_as(row, actor=SHIPPED, reason="test")
+    save_as(row, actor=SHIPPED, reason="test")
+    RiskRule.objects.filter(pk=row.pk).update(state=state)  # a rule at work has its back-test
+    return RiskRule.objects.get(pk=row.pk)
 
 
 def a_scan(**fields: Any) -> RiskScan:
