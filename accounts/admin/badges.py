@@ -112,7 +112,6 @@ COLOURS: dict[str, str] = {
     "WRITTEN_OFF": "",
     "OFFSET": "",
     # scans and severities of risk rules
-    "RUNNING": "info",
     "CAPPED": "warning",
     "DRIFT": "danger",
     "KILLED": "warning",

@@ -68,7 +68,7 @@ def test_a_set_of_requests_leaves_the_rows_of_single_ones(camp: Camp) -> None:
     (many,) = intake.request_closures(account_ids=[two.pk], **asked).tickets
     assert columns(many) == columns(single)
     assert many.number != single.number and many.request_digest != single.request_digest
-    assert many.request_digest == intake._digest(two.pk, "POLICY", "CAMPAIGN", "依据", "NONE", "")
+    assert many.request_digest == intake.digest(two.pk, "POLICY", "CAMPAIGN", "依据", "NONE", "")
 
 
 def test_a_set_of_requests_refuses_what_a_single_one_refuses(camp: Camp) -> None:

@@ -1,11 +1,10 @@
-"""The one door by which a closing is asked for, and the customer's way back out of it."""
+"""One closing is asked for; and the customer's way back out of it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +12,6 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actors import Actor, ActorKind
-from accounts.bulk import create_many
 from accounts.decisions import decision
 from accounts.models import CreditAccount, CreditProduct
 from accounts.tracking import NotPermitted, move, save_as
@@ -24,12 +22,10 @@ from closures.models import AppRequest, ClosureTicket
 from closures.models.notices import NoticeKind
 from closures.models.numbers import new_number
 from closures.models.tickets import Reason
-from closures.rules.deadlines import china_date, earliest
-from closures.selectors.answer_dates import CalendarIncomplete, answer_date
+from closures.selectors.answer_dates import answer_date
 from closures.services import notices, restrictions
+from closures.services.intake.demands import NO_DEMAND, Demand
 
-__all__ = ["CalendarIncomplete", "answer_date"]  # counted beside the other dates; asked for here
-CLOCKS = Actor.job("answer_dates")
 RIGHTS = {
     Reason.CUSTOMER_REQUEST: "closures.request_closure",
     Reason.RISK_CONTROL: "closures.request_risk_closure",
@@ -62,26 +58,6 @@ class GroundMissing(ClosureError):
     template = _("Say on what ground the lender closes this account.")
 
 
-class DemandMissing(ClosureError):
-    code = "demand_missing"
-    template = _(
-        "Account {account} is past due. Enter the day on which payment was demanded, and the last day of the "
-        "period that was given."
-    )
-
-
-class DemandUnclear(ClosureError):
-    code = "demand_unclear"
-    template = _(
-        "The demand cannot be right: it was made by today, and its period ends on that day or later."
-    )
-
-
-class DemandRunning(ClosureError):
-    code = "demand_running"
-    template = _("The customer may still pay until {day}. Closing can be asked for on the day after.")
-
-
 class AssertionStale(ClosureError):
     code = "assertion_stale"
     template = _(
@@ -111,39 +87,6 @@ class Asserted:
             asserted_at=self.at,
             received_at=now,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Demand:
-    """Payment was demanded on one day, to be made by another at the latest."""
-
-    demanded_on: date | None = None
-    demand_until: date | None = None
-
-    def check(self, account: CreditAccount, reason: Reason, *, now: datetime) -> None:
-        """Raises DemandMissing, DemandUnclear, DemandRunning.
-
-        Source: 民法典 563(3): the creditor must have demanded payment and a reasonable period must be over.
-        """
-        needed = reason == Reason.RISK_CONTROL and account.days_past_due > 0
-        today = china_date(moment=now)
-        if self.demanded_on is None and self.demand_until is None:
-            if needed:
-                raise DemandMissing(account=account.account_no)
-            return
-        if self.demanded_on is None or self.demand_until is None:
-            raise DemandMissing(account=account.account_no)
-        if self.demanded_on > today or self.demand_until < self.demanded_on:
-            raise DemandUnclear
-        if self.demand_until >= today:
-            raise DemandRunning(day=self.demand_until)
-
-    @property
-    def days(self) -> tuple[date, ...]:
-        return tuple(day for day in (self.demanded_on, self.demand_until) if day)
-
-
-NO_DEMAND = Demand()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,8 +129,8 @@ def request_closure(
     """
     account = CreditAccount.objects.select_for_update(of=("self",)).get(pk=account_id)
     _check_right(account, Reason(reason), actor)
-    digest = _digest(account_id, reason, channel, ground, identity_level, accepted_disclosure, *demand.days)
-    if idempotency_key and (earlier := _earlier(idempotency_key, digest)):
+    asked = digest(account_id, reason, channel, ground, identity_level, accepted_disclosure, *demand.days)
+    if idempotency_key and (earlier := _earlier(idempotency_key, asked)):
         return Received(ticket=earlier, replayed=True)
     own, ground = reason == Reason.CUSTOMER_REQUEST, ground.strip()
     _check_account(account)
@@ -200,7 +143,7 @@ def request_closure(
         ground=ground,
         requested_by=actor.user,
         idempotency_key=idempotency_key or None,
-        request_digest=digest,
+        request_digest=asked,
         identity_level=_level(own, identity_level, asserted, now=now),
         policy=policy_of(account.product),
         **dict.fromkeys(("state_since", "requested_at", "due_at"), now),
@@ -210,72 +153,6 @@ def request_closure(
     _keep(ticket, actor=actor, reason=ground or str(reason), now=now)
     _tell(ticket, asserted, actor=actor, now=now)
     return Received(ticket=ticket)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReceivedMany:
-    """The tickets made, in the order of their accounts, and of each other account the code of the refusal."""
-
-    tickets: list[ClosureTicket]
-    refused: dict[int, str]
-
-
-@decision
-def request_closures(
-    *, account_ids: Iterable[int], reason: Reason, channel: ClosureTicket.Channel, ground: str, actor: Actor,
-    now: datetime,
-) -> ReceivedMany:  # fmt: skip
-    """The lender asks for many closings at once: each account's ticket is as `request_closure` makes it.
-
-    By set: the same checks, the same rows. An account that is closed, has an open ticket or does not exist is
-    refused by its code and the others go on. The caller bounds the number. Safe to repeat: what has a ticket
-    is refused. Raises: NotPermitted (also for a customer's reason), GroundMissing.
-    """
-    if Reason(reason) == Reason.CUSTOMER_REQUEST or actor.kind is not ActorKind.STAFF:
-        raise NotPermitted(move=_("Request a closing"))
-    keys, ground = sorted(set(account_ids)), ground.strip()
-    rows = CreditAccount.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=keys)
-    accounts = {row.pk: row for row in rows.order_by("pk")}
-    refused = {pk: "gone" for pk in keys if pk not in accounts}
-    if not (actor.user and actor.user.has_perm(RIGHTS[reason])):
-        raise NotPermitted(move=_("Request a closing"))
-    _check_ground(False, ground)
-    waiting = ClosureTicket.objects.filter(account__in=keys, state__in=ClosureTicket.OPEN)
-    refused |= dict.fromkeys(waiting.values_list("account_id", flat=True), AlreadyRequested.code)
-    closed = (pk for pk, row in accounts.items() if row.line_state == CreditAccount.LineState.CLOSED)
-    refused |= dict.fromkeys(closed, AlreadyClosed.code)
-    products = CreditProduct.objects.in_bulk({row.product_id for row in accounts.values()})
-    policies = {pk: policy_of(product) for pk, product in products.items()}
-    made = [
-        _of_the_lender(row, reason, channel, ground, actor=actor, policy=policies[row.product_id], now=now)
-        for pk, row in accounts.items()
-        if pk not in refused
-    ]
-    create_many(made, actor=actor, reason=ground, now=now)
-    if made:
-        jobs.enqueue(Job.ASSESS)
-    return ReceivedMany(tickets=made, refused=refused)
-
-
-def _of_the_lender(
-    account: CreditAccount, reason: Reason, channel: ClosureTicket.Channel, ground: str, *, actor: Actor,
-    policy: dict[str, Any], now: datetime,
-) -> ClosureTicket:  # fmt: skip
-    """The ticket of a closing that the lender wants, not saved."""
-    return ClosureTicket(
-        number=new_number(now),
-        account=account,
-        reason=reason,
-        channel=channel,
-        ground=ground,
-        state_since=now,
-        requested_at=now,
-        requested_by=actor.user,
-        request_digest=_digest(account.pk, reason, channel, ground, ClosureTicket.IdentityLevel.NONE, ""),
-        identity_level=ClosureTicket.IdentityLevel.NOT_NEEDED,
-        policy=policy,
-        due_at=now,
-    )
 
 
 @decision
@@ -324,38 +201,6 @@ def policy_of(product: CreditProduct) -> dict[str, Any]:
         "straight_through": product.straight_through,
         "sampling_percent": product.sampling_percent,
     }
-
-
-def recount_answers(*, now: datetime) -> int:
-    """Answer dates that a newer calendar would set earlier are set earlier; returns how many. Safe to repeat.
-
-    The earliest date stands: a later calendar may add one and never moves one back. The date before stands
-    in history, with the calendar it came from. Source: SPEC §3 "Answer date".
-    """
-    waiting = ClosureTicket.objects.filter(
-        state__in=ClosureTicket.BEFORE_DECISION, reason=Reason.CUSTOMER_REQUEST, answer_due_on__isnull=False
-    )
-    moved = 0
-    counted: dict[date, dict[str, Any]] = {}
-    for pk, requested_at, due_on in waiting.order_by("pk").values_list("pk", "requested_at", "answer_due_on"):
-        day = china_date(moment=requested_at)
-        if day not in counted:
-            counted[day] = answer_date(requested_at)
-        if earliest(stands=due_on, candidate=counted[day]["answer_due_on"]) != due_on:
-            moved += _answer_earlier(pk, counted[day], now=now)
-    return moved
-
-
-@transaction.atomic
-def _answer_earlier(ticket_id: int, counted: dict[str, Any], *, now: datetime) -> bool:
-    ticket = ClosureTicket.objects.lock(ticket_id)
-    stands = ticket.answer_due_on
-    if ticket.state not in ClosureTicket.BEFORE_DECISION or not stands or stands <= counted["answer_due_on"]:
-        return False
-    for name, value in counted.items():
-        setattr(ticket, name, value)
-    save_as(ticket, actor=CLOCKS, reason="a newer calendar sets it earlier", now=now)
-    return True
 
 
 def _check_right(account: CreditAccount, reason: Reason, actor: Actor) -> None:
@@ -419,12 +264,13 @@ def _level(
     return ClosureTicket.IdentityLevel.NONE
 
 
-def _earlier(key: str, digest: str) -> ClosureTicket | None:
+def _earlier(key: str, fingerprint: str) -> ClosureTicket | None:
     earlier = ClosureTicket.objects.filter(idempotency_key=key).first()
-    if earlier is not None and earlier.request_digest != digest:
+    if earlier is not None and earlier.request_digest != fingerprint:
         raise KeyReused
     return earlier
 
 
-def _digest(*parts: object) -> str:
+def digest(*parts: object) -> str:
+    """What was asked for, to be recognised when it is asked again."""
     return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
