@@ -109,14 +109,19 @@ POLL = 20_000  # SQLite steps between two looks at the clock
 
 @contextmanager
 def stopped_after(seconds: float) -> Iterator[None]:
-    """What is asked inside is interrupted by the database after so long; the caller's transaction is open."""
-    if is_postgresql():
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL statement_timeout = %s", [int(seconds * 1000)])
-            yield
-            cursor.execute("SET LOCAL statement_timeout = DEFAULT")
-        return
+    """All that is asked inside is interrupted by the database after so long; a transaction is open."""
     ends = time.monotonic() + seconds
+    if is_postgresql():
+
+        def hurried(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+            left = max(1, int((ends - time.monotonic()) * 1000))
+            connection.connection.execute(f"SET LOCAL statement_timeout = {left}")
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(hurried):
+            yield
+        connection.connection.execute("SET LOCAL statement_timeout = DEFAULT")
+        return
     connection.ensure_connection()
     connection.connection.set_progress_handler(lambda: time.monotonic() > ends, POLL)
     try:

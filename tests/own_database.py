@@ -57,7 +57,7 @@ class Template:
         if self.on_a_server:
             on_server(f'CREATE DATABASE "{self.name}"')
         with connected_to(self.place(self.name)):
-            call_command("migrate", verbosity=0)
+            call_command("migrate", verbosity=0, run_syncdb=True)  # as the suite's own: from the models
             people.hire(now=timezone.now())
             quicken(now=timezone.now())
 

@@ -308,7 +308,10 @@ class CampaignFilter(admin.SimpleListFilter):
         return [(row.number, f"{row.number} {row.title}") for row in rows]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(campaign__number=self.value()) if self.value() else queryset
+        wanted = self.value()
+        if wanted and "\x00" in wanted:  # PostgreSQL raises over it
+            return queryset.none()
+        return queryset.filter(campaign__number=wanted) if wanted else queryset
 
 
 @admin.register(CampaignMember)

@@ -69,12 +69,12 @@ class MemberQuerySet(models.QuerySet[Any]):
                 When(entry=CampaignMember.Entry.PENDING, then=Value(MemberState.PENDING)),
                 When(ticket__state=Ticket.CLOSED, then=Value(MemberState.CLOSED)),
                 When(ticket__state__in=failed, then=Value(MemberState.FAILED)),
+                When(Q(lost), then=Value(MemberState.UNKNOWN)),
                 When(
                     ticket__state=Ticket.SETTLING,
                     account__line_state__in=STOPPED_LINE,
                     then=Value(MemberState.SETTLING),
                 ),
-                When(Q(lost), then=Value(MemberState.UNKNOWN)),
                 default=Value(MemberState.UNDER_WAY),
                 output_field=models.CharField(),
             )

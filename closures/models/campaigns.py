@@ -103,6 +103,7 @@ class Campaign(Tracked):
     withdraws_product = models.BooleanField(_("withdraws the product"), default=False)
 
     # Who, and what exactly was approved
+    drafted_by = by_staff(_("drafted by"))
     author = by_staff(_("last edited by"))
     approver = by_staff(_("approved by"))
     approved_at = models.DateTimeField(_("approved at"), null=True, blank=True)
@@ -117,6 +118,8 @@ class Campaign(Tracked):
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     paused_from = models.CharField(max_length=10, blank=True)
     pause_code = models.CharField(_("paused because"), max_length=40, blank=True)
+    # Failures that cannot be cured, accepted by whoever resumed: only more of them stop it again
+    accepted = models.JSONField(_("failures accepted"), default=dict, blank=True)
     pause_values = models.JSONField(_("values at the pause"), default=dict, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     report = models.JSONField(_("final report"), default=dict, blank=True)
@@ -154,6 +157,12 @@ class Campaign(Tracked):
                 name="campaign_author_does_not_approve",
                 condition=Q(approver__isnull=True)
                 | (Q(author__isnull=False, approver__isnull=False) & ~Q(author=F("approver"))),
+            ),
+            models.CheckConstraint(
+                name="campaign_drafter_does_not_approve",
+                condition=Q(approver__isnull=True)
+                | Q(drafted_by__isnull=True)
+                | (Q(drafted_by__isnull=False, approver__isnull=False) & ~Q(drafted_by=F("approver"))),
             ),
             models.CheckConstraint(
                 name="campaign_approved_by_a_person",
@@ -257,7 +266,8 @@ class Campaign(Tracked):
         permission=RUN,
         custom=sets(label=_("Resume the pilot"), pause_code=""),
     )
-    def resume_pilot(self) -> None: ...
+    def resume_pilot(self, *, author: User, accepted: dict[str, int]) -> None:
+        self.author, self.accepted = author, accepted
 
     @transition(
         state,
@@ -266,7 +276,8 @@ class Campaign(Tracked):
         permission=RUN,
         custom=sets(label=_("Resume the waves"), pause_code=""),
     )
-    def resume_waves(self) -> None: ...
+    def resume_waves(self, *, author: User, accepted: dict[str, int]) -> None:
+        self.author, self.accepted = author, accepted
 
     @transition(state, source=State.RUNNING, target=State.COMPLETED, custom=sets(ended_at=NOW))
     def complete(self, *, report: dict[str, Any], report_hash: str) -> None:

@@ -64,13 +64,14 @@ class RiskAlert(Tracked):
     folded = models.PositiveIntegerField(_("seen again, times"), default=0)
     last_seen_at = models.DateTimeField(_("last seen at"))
     frozen_until = models.DateTimeField(_("frozen until"), null=True, blank=True)
+    frozen_by = by_staff(_("frozen by"))  # nobody: by the rule
     triaged_by = by_staff(_("looked at by"))
     proposed_by = by_staff(_("proposed by"))
     decided_by = by_staff(_("decided by"))
     dismiss_code = models.CharField(
         _("dismissed because"), max_length=16, choices=Dismissal.choices, blank=True, default=""
     )
-    dismiss_text = models.CharField(_("in words"), max_length=300, blank=True)
+    dismiss_text = models.CharField(_("in words"), max_length=500, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     ticket = models.OneToOneField(
         ClosureTicket,
@@ -193,7 +194,7 @@ class RiskAlert(Tracked):
 
     def parties(self) -> set[Any]:
         """Who has had a hand in it: none of them decides the customer's appeal."""
-        return {self.triaged_by_id, self.proposed_by_id, self.decided_by_id} - {None}
+        return {self.frozen_by_id, self.triaged_by_id, self.proposed_by_id, self.decided_by_id} - {None}
 
 
 class RiskAppeal(Tracked):

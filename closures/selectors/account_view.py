@@ -29,12 +29,13 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Cast, Coalesce, Floor
+from django.db.models.functions import Cast, Coalesce, Floor, Least
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import CreditAccount, Customer
 from closures.models import ClosureTicket, Complaint, Hold, RiskAlert
 
+USED_UP = 1_000_000  # percent; a greater share says no more
 MONTHS = 6  # the extract tells the delays of six months
 OPEN = ~Q(line_state=CreditAccount.LineState.CLOSED)
 TIERS = ("NORMAL", "SPECIAL_MENTION", "SUBSTANDARD", "DOUBTFUL", "LOSS")
@@ -109,13 +110,12 @@ def _open_alert() -> Any:
 
 
 def _limit_use() -> Any:
-    used = Cast(
-        (F("principal") + F("unbilled")) * 100 / F("credit_limit"),
-        DecimalField(max_digits=20, decimal_places=4),
-    )
+    exact = DecimalField(max_digits=30, decimal_places=4)  # the greatest debt over the least limit fits in
+    used = Cast((F("principal") + F("unbilled")) * 100 / F("credit_limit"), exact)
+    share = Least(Floor(used), Value(USED_UP), output_field=exact)
     return Case(
         When(credit_limit=0, then=Value(0)),
-        default=Cast(Floor(used), IntegerField()),
+        default=Cast(share, IntegerField()),
         output_field=IntegerField(),
     )
 

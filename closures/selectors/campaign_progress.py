@@ -16,6 +16,8 @@ from closures.models.ticket_queries import TicketQuerySet
 from closures.rules.campaigns import Guard, Reading
 
 Entry = CampaignMember.Entry
+# A complaint taken back, put into another or outside our scope says nothing about the campaign.
+NO_COMPLAINT = (Complaint.State.WITHDRAWN, Complaint.State.MERGED, Complaint.State.OUT_OF_SCOPE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +113,7 @@ def guard_rails(campaign: Campaign) -> list[Reading]:
 
     Unbinding: tickets with a dead task among those that began; notices: tickets whose notice of closing
     ran out on a channel and has not arrived on another, among those decided; complaints: opened members
-    whose customer has complained since, of whatever about this account or ticket.
+    whose customer has complained since, of whatever about this account or ticket, and stood by it.
     """
     opened = CampaignMember.objects.filter(campaign=campaign, entry=Entry.OPENED)
     dead = UnbindTask.objects.filter(ticket=OuterRef("ticket"), state=UnbindTask.State.DEAD)
@@ -124,14 +126,16 @@ def guard_rails(campaign: Campaign) -> list[Reading]:
     complained = Complaint.objects.filter(
         Q(ticket=OuterRef("ticket")) | Q(account=OuterRef("account")),
         registered_at__gte=OuterRef("opened_at"),
-    )
+    ).exclude(state__in=NO_COMPLAINT)
     told = Q(ticket__notice_arrived_at__isnull=False) | Q(ticket__notice_waived_by__isnull=False)
     found = opened.aggregate(
         opened=Count("pk"),
         begun=Count("pk", filter=Q(ticket__unbinding_started_at__isnull=False)),
         decided=Count("pk", filter=Q(ticket__decided_by__isnull=False)),
         dead=Count("pk", filter=Exists(dead)),
-        undelivered=Count("pk", filter=Q(Exists(lost)) & ~told),
+        undelivered=Count(
+            "pk", filter=Q(Exists(lost), ticket__state=ClosureTicket.State.NOTICE_PERIOD) & ~told
+        ),
         complaints=Count("pk", filter=Exists(complained)),
     )
     return [

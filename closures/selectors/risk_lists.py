@@ -37,6 +37,7 @@ def to_decide(user: Any, now: datetime) -> QuerySet[RiskAlert]:
 def appeals(user: Any, now: datetime) -> QuerySet[RiskAppeal]:
     """Appeals that this person may decide: he had no part in the alert."""
     mine = Q(entered_by=user) | Q(alert__triaged_by=user) | Q(alert__proposed_by=user)
+    mine |= Q(alert__frozen_by=user)
     waiting = RiskAppeal.objects.filter(state=RiskAppeal.State.OPEN).exclude(mine)
     return waiting.select_related("alert__account__product").order_by("raised_at", "pk")
 

@@ -106,7 +106,9 @@ def shown(test: BackTest) -> Shown:
             for row in found["products"]
         ],
         overlap=[
-            {**row, "bar": bar(row["rule"], share(row["both"], found["matches"]))} for row in found["overlap"]
+            {**row, "bar": bar(row["rule"], share(row["both"], found["matches"]))}
+            for row in found["overlap"]
+            if row["both"] is not None  # its condition could not be read
         ],
     )
 

@@ -10,15 +10,15 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import DataError, OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
-from djangoql.exceptions import DjangoQLError
+from djangoql.exceptions import DjangoQLError, DjangoQLSyntaxError
 from djangoql.lexer import DjangoQLLexer
 from djangoql.parser import DjangoQLParser
 from djangoql.queryset import build_filter
@@ -35,6 +35,7 @@ CHARACTERS = 2_000
 TERMS = 50
 DEPTH = 20
 LIST = 200
+SOME_DAY = datetime(2100, 1, 1, tzinfo=UTC)  # to see whether a condition can be built at all
 GREATEST = 10**12  # no count and no amount comes near it, and no column overflows
 
 
@@ -70,10 +71,16 @@ def read(text: str) -> Condition:
         raise ConditionRefused(why=_("it has more than {most} characters").format(most=CHARACTERS))
     try:
         names = _checked(text)
-        schema = _schema(datetime.max)
+        schema = _schema(SOME_DAY)
         schema.validate(_parsed(text))
+        build_filter(_parsed(text), schema)  # operators are looked at here and nowhere before
+    except DjangoQLSyntaxError as wrong:
+        place = {"line": wrong.line or 1, "column": wrong.column or len(text)}
+        raise ConditionRefused(
+            why=_("nobody can read on at line {line}, column {column}").format(**place)
+        ) from wrong
     except DjangoQLError as wrong:
-        raise ConditionRefused(why=str(wrong)) from wrong
+        raise ConditionRefused(why=_("a field is compared with a value of another kind")) from wrong
     except (RecursionError, ValueError, OverflowError, ArithmeticError, TypeError, KeyError) as wrong:
         raise ConditionRefused(why=_("a value in it is out of all bounds")) from wrong
     return Condition(text=text, names=tuple(name for name in FIELDS if name in names))
@@ -89,6 +96,8 @@ def bounded(seconds: float | None = None) -> Iterator[None]:
     try:
         with transaction.atomic(), stopped_after(limit):
             yield
+    except DataError as odd:
+        raise ConditionRefused(why=_("a figure of some account is out of all bounds")) from odd
     except OperationalError as stopped:
         if not any(said in str(stopped) for said in ("statement timeout", "interrupted")):
             raise

@@ -7,11 +7,10 @@ customers whose case is not ready by its date.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.utils.timezone import make_aware
 
 from accounts.actors import Actor
 from accounts.tracking import move
@@ -20,6 +19,7 @@ from closures.gateways import ledger
 from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.jobs import Job
 from closures.models import Campaign, CampaignMember, ClosureTicket
+from closures.models.campaigns import APPROVE
 from closures.models.notices import NoticeKind
 from closures.rules import approval, eligibility
 from closures.rules.campaigns import facts_hash
@@ -78,7 +78,7 @@ def _go_on(ticket: ClosureTicket, seen: Examination, *, now: datetime) -> None:
     elif ticket.state == State.IN_REVIEW:
         ticket.due_at = now + settings.REASSESS_EVERY  # what a reviewer sees must not grow stale
         examination.keep(ticket, seen, reason="examined again", now=now)
-    elif (member := _member(ticket)) is not None and _approved_with_all(member, seen, now=now):
+    elif (member := _member(ticket)) is not None and _approved_with_all(ticket, member, seen):
         _approve_by_campaign(ticket, member.campaign, now=now)
     elif _passes_straight(ticket, seen):
         ticket.approved, ticket.approved_hash = seen.snapshot, seen.fingerprint
@@ -121,9 +121,15 @@ def _member(ticket: ClosureTicket) -> CampaignMember | None:
     return members.filter(ticket=ticket).first()
 
 
-def _approved_with_all(member: CampaignMember, seen: Examination, *, now: datetime) -> bool:
+def _approved_with_all(ticket: ClosureTicket, member: CampaignMember, seen: Examination) -> bool:
     """Its campaign is under way and its facts are those of the population that was approved (SPEC §3)."""
-    if member.campaign.state not in Campaign.MOVING or seen.holds:
+    campaign = member.campaign
+    if campaign.state not in Campaign.MOVING or seen.holds:
+        return False
+    # Decided in the approver's name: of what he saw, and only while he may decide.
+    if ticket.last_edited_by_id is not None or not (
+        campaign.approver and campaign.approver.has_perm(APPROVE)
+    ):
         return False
     return facts_hash(account=seen.account, agreements=seen.agreements) == member.facts_hash
 
@@ -140,8 +146,7 @@ def _approve_by_campaign(ticket: ClosureTicket, campaign: Campaign, *, now: date
         decided_at=now,
     )
     restrictions.limit_for(ticket, actor=ACTOR, now=now)
-    effective = make_aware(datetime.combine(campaign.effective_on, time()))
-    notices.announce_closing(ticket=ticket, actor=ACTOR, now=now, not_before=effective)
+    notices.announce_closing(ticket=ticket, actor=ACTOR, now=now)
 
 
 def _passes_straight(ticket: ClosureTicket, seen: Examination) -> bool:

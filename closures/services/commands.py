@@ -27,7 +27,7 @@ from closures.gateways import ledger
 from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.gateways.ledger import LedgerFacts
 from closures.jobs import Job
-from closures.models import ClosureTicket, Hold, LedgerCommand
+from closures.models import ClosureTicket, LedgerCommand
 from closures.rules import retry
 from closures.rules.deliveries import (
     CommandAnswer,
@@ -41,6 +41,8 @@ from closures.rules.outcomes import Heard, Wait
 logger = logging.getLogger(__name__)
 
 ACTOR = Actor.job("ledger")
+Verb = LedgerCommand.Verb
+OPPOSITE: dict[str, str] = {Verb.FREEZE: Verb.UNFREEZE, Verb.UNFREEZE: Verb.FREEZE}
 
 
 def record(account: CreditAccount, facts: LedgerFacts, *, now: datetime) -> bool:
@@ -109,8 +111,8 @@ def queue(
     of a kind cannot be queued at once.
     """
     same = LedgerCommand.objects.filter(account=account, ticket=ticket, verb=verb, reference=reference)
-    waiting = same.filter(state__in=LedgerCommand.OPEN).first()
-    if waiting is not None:
+    waiting = same.filter(state__in=LedgerCommand.OPEN).order_by("pk").last()
+    if waiting is not None and not _undone_after(waiting):
         return waiting
     subject = reference or (ticket.number if ticket is not None else account.account_no)
     ordinal = same.count() + 1
@@ -129,6 +131,12 @@ def queue(
     return command
 
 
+def _undone_after(waiting: LedgerCommand) -> bool:
+    """Whether the opposite waits behind it: they go out in their order, so the line would end as it was."""
+    behind = LedgerCommand.objects.filter(account_id=waiting.account_id, pk__gt=waiting.pk)
+    return behind.filter(verb=OPPOSITE.get(waiting.verb, ""), state__in=LedgerCommand.OPEN).exists()
+
+
 def queue_many(
     wanted: Mapping[int, ClosureTicket | None], *, verb: LedgerCommand.Verb, actor: Actor, now: datetime
 ) -> list[LedgerCommand]:
@@ -138,13 +146,17 @@ def queue_many(
     """
     before: Counter[int] = Counter()
     waiting = set()
-    same = LedgerCommand.objects.filter(account_id__among=sorted(wanted), verb=verb, reference="")
-    for account_id, ticket_id, state in same.values_list("account_id", "ticket_id", "state"):
+    verbs = (verb, OPPOSITE.get(verb, verb))
+    there = LedgerCommand.objects.filter(account_id__among=sorted(wanted), verb__in=verbs, reference="")
+    told = there.order_by("pk").values_list("account_id", "ticket_id", "verb", "state")
+    for account_id, ticket_id, what, state in told:
         ticket = wanted[account_id]
-        if ticket_id == (ticket.pk if ticket else None):
+        if what == verb and ticket_id == (ticket.pk if ticket else None):
             before[account_id] += 1
             if state in LedgerCommand.OPEN:
                 waiting.add(account_id)
+        elif what != verb and state in LedgerCommand.OPEN:  # as `_undone_after`
+            waiting.discard(account_id)
     accounts = CreditAccount.objects.filter(pk__among=sorted(wanted.keys() - waiting)).order_by("pk")
     rows = []
     for account_id, account_no in accounts.values_list("pk", "account_no"):
@@ -215,7 +227,7 @@ def _older_is_open(command: LedgerCommand) -> bool:
 def _begin(claimed: LedgerCommand, *, now: datetime) -> bool:
     """The intent is on record before the call. The ticket is locked first: what came meanwhile wins.
 
-    Source: SPEC §3, "an open hold stops every irreversible step".
+    Source: SPEC §3, "an open hold stops every irreversible step"; §6, so does a paused campaign.
     """
     ticket = _locked_ticket(claimed)
     row = LedgerCommand.objects.select_for_update(of=("self",)).get(pk=claimed.pk)
@@ -225,7 +237,8 @@ def _begin(claimed: LedgerCommand, *, now: datetime) -> bool:
         row.release(due_at=None)
         move(row, "give_up", actor=ACTOR, reason=MOVED_ON, now=now, reason_code=MOVED_ON)
         return False
-    if ticket is not None and row.verb in FINAL and ticket.holds.filter(state=Hold.State.OPEN).exists():
+    final = ticket is not None and row.verb in FINAL
+    if final and ticket and ClosureTicket.objects.stands_still(ticket.pk, now=now):
         _postpone(claimed, due_at=now + settings.RETRY_BASE)
         return False
     move(row, "send", actor=ACTOR, reason=f"attempt {row.attempts}", now=now)

@@ -22,7 +22,7 @@ from closures.models import ClosureTicket, LedgerCommand, UnbindTask
 from closures.models.notices import NoticeKind
 from closures.selectors import facts
 from closures.selectors.letters import minute
-from closures.services import notices, restrictions
+from closures.services import demands, notices, restrictions
 from closures.services.holds import GroundMissing
 
 State = ClosureTicket.State
@@ -80,7 +80,7 @@ def approve(*, ticket_id: int, seen_hash: str, ground: str, actor: Actor, now: d
     `seen_hash` is the fingerprint of what the reviewer was shown. Approved again by the same person, nothing
     happens; by another, AlreadyDecided.
 
-    Raises: NotPermitted, SameReviewer, AlreadyDecided, StaleReview, GroundMissing.
+    Raises: NotPermitted, SameReviewer, AlreadyDecided, StaleReview, GroundMissing, DemandMissing.
     """
     ticket = ClosureTicket.objects.lock(ticket_id)
     if ticket.decided_by_id == _person(actor).pk and ticket.state in ClosureTicket.DECIDED_FOR:
@@ -91,6 +91,7 @@ def approve(*, ticket_id: int, seen_hash: str, ground: str, actor: Actor, now: d
     seen = facts.examine_ticket(ticket, now=now)
     if seen_hash != ticket.examined_hash or seen.fingerprint != ticket.examined_hash or seen.blocked:
         raise StaleReview(number=ticket.number)
+    demands.check_recorded(ticket, now=now)
     own = ticket.is_customers_own
     ends_at = now + timedelta(seconds=ticket.policy["cooling_off_seconds"]) if own else None
     ticket.release(due_at=None)

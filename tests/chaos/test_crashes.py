@@ -44,6 +44,8 @@ BESIDE = {
     "webhook.after_claim": "test_webhooks.py",
     "webhook.after_call": "test_webhooks.py",
     "retention.after_emptying": "test_destruction.py",
+    "risk.mid_batch": "test_risk_scan.py",
+    "campaign.after_tickets": "test_campaign_runs.py",
 }
 
 

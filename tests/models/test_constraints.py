@@ -401,6 +401,10 @@ def breaches_of_campaigns(one: Any) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "campaign_state_is_legal", lambda: change(an_approved_campaign(), state="DELETED")
     yield "campaign_author_does_not_approve", lambda: change(row := a_campaign(), approver=row.author)
     yield "campaign_author_does_not_approve", lambda: change(an_approved_campaign(), author=None)
+    yield (
+        "campaign_drafter_does_not_approve",
+        lambda: change(row := an_approved_campaign(), drafted_by=row.approver),
+    )
     for state in ("APPROVED", "FROZEN", "PILOT", "RUNNING", "PAUSED", "COMPLETED"):
         also = {"state": state, "ended_at": NOW, "paused_from": "PILOT", "pause_code": "X"}
         for missing, nothing in (

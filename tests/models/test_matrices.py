@@ -672,6 +672,8 @@ OF_A_COMPLAINT: dict[str, Callable[[], Any]] = {
 FITTING: dict[str, Callable[[Any], Any]] = {
     "certificate": lambda row: {},
     "paused_from": lambda row: "PILOT",
+    "author": lambda row: a_user(),
+    "accepted": lambda row: {},
     "new_account": lambda row: an_account(),
     "bureau_due_on": lambda row: date(2026, 2, 24),
     "bureau_rule": lambda row: Regulation.objects.get(code="BUREAU_CORRECTION"),

@@ -120,6 +120,9 @@ def test_closed_accounts_stored_customers_and_drills_are_never_among_them(now: d
         'tier = "WORST"',
         'tier ~ "N"',
         'tier > "A"',
+        'tier ~ "NORMAL"',
+        'line_state > "ACTIVE"',
+        'product startswith "HUABEI"',
         'tier startswith "N"',
         "worse > True",
         "worse = None",
@@ -142,6 +145,11 @@ def test_what_cannot_be_read_is_refused_with_a_sentence(text: str) -> None:
 def test_no_text_does_anything_else(text: str) -> None:
     with suppress(ConditionRefused):
         assert rule_language.read(text).names
+
+
+def test_the_greatest_debt_over_the_least_limit_is_a_number_too(now: datetime) -> None:
+    odd = factories.an_account(credit_limit="0.01", principal="99999999999999.99")
+    assert matched("limit_use > 500", now=now) == {odd.account_no}
 
 
 def test_a_condition_that_runs_too_long_is_stopped_and_the_connection_lives_on() -> None:

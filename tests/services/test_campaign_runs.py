@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from accounts.roles import Role
 from accounts.tracking import NotPermitted, NotPossible
 from closures.models import Campaign, ClosureTicket, LedgerCommand, UnbindTask
 from closures.models.tickets import Reason
 from closures.services import (
     assessment,
     campaigns,
+    closing,
+    commands,
     complaints,
     cooling_off,
     intake,
@@ -23,7 +26,8 @@ from closures.services import (
 )
 from closures.services.campaigns import running
 from closures.services.campaigns.finishing import ReportChanged
-from closures.services.campaigns.terms import GroundMissing
+from closures.services.campaigns.terms import GroundMissing, SameAuthor
+from tests import factories
 from tests.campaigning import Camp
 from tests.races import at_once, race
 from tests.stage import PERIOD, Stage, refused, seen, written
@@ -152,6 +156,7 @@ def test_a_worker_killed_in_mid_batch_leaves_nothing_and_the_next_begins_again(
     campaign = camp.at("RUNNING")
 
     def die(name: str) -> None:
+        assert name == "campaign.after_tickets"
         raise KeyboardInterrupt
 
     monkeypatch.setattr(running, "reach", die)
@@ -491,3 +496,81 @@ def test_a_pause_that_races_a_batch_is_before_or_after_it(raise_stage: Any) -> N
     assert ClosureTicket.objects.count() == opened
     assert assessment.run(clock=camp.stage.clock) == opened
     assert not ClosureTicket.objects.exclude(state="SUBMITTED").exists()
+
+
+# --- A pause reaches what waits -----------------------------------------------------------------------
+
+
+def test_a_paused_campaign_lets_no_queued_command_out_that_cannot_be_undone(camp: Camp) -> None:
+    stage = camp.stage
+    account = stage.account(product="BAITIAO")
+    campaign = camp.at("RUNNING")
+    camp.run()
+    stage.assess()
+    (ticket,) = told(camp, campaign)
+    stage.until(ticket, "CLOSING")
+    closing.run(clock=stage.clock)
+    assert ticket.commands.filter(verb="CLOSE", state="PENDING").exists()
+    camp.do("pause", campaign, ground="先停")
+    commands.run(clock=stage.clock)
+    assert stage.effects("CLOSE", account.account_no) == 0
+
+    camp.do("resume", campaign, ground="继续")
+    stage.clock.skip()
+    commands.run(clock=stage.clock)
+    assert stage.effects("CLOSE", account.account_no) == 1
+
+
+def test_a_resumed_campaign_looks_at_its_tickets_at_once(camp: Camp) -> None:
+    camp.accounts(1)
+    campaign = camp.at("RUNNING")
+    camp.run()
+    camp.do("pause", campaign, ground="先停")
+    camp.stage.assess()
+    assert told(camp, campaign)[0].due_at > camp.stage.now
+    camp.do("resume", campaign, ground="继续")
+    assert told(camp, campaign)[0].due_at == camp.stage.now
+
+
+def test_a_complaint_that_was_accepted_stops_the_campaign_no_second_time(camp: Camp) -> None:
+    camp.accounts(2)
+    campaign = camp.at("RUNNING", daily_cap=1, max_complaints=10)
+    camp.run()
+    (ticket,) = told(camp, campaign)
+    complaints.register(
+        ticket_id=ticket.pk, kind="COMPLAINT", channel="PHONE", topic="WRONG_CLOSING", text="x",
+        actor=camp.stage.staff("agent"), now=camp.stage.now,
+    )  # fmt: skip
+    assert campaigns.watch(now=camp.stage.now) == 1
+    camp.do("resume", campaign, ground="已答复")
+    assert campaigns.watch(now=camp.stage.now) == 0
+    assert camp.fresh(campaign).accepted == {"COMPLAINTS": 1}
+
+
+def test_who_resumes_after_the_author_has_left_takes_his_place(camp: Camp) -> None:
+    camp.accounts(1)
+    campaign = camp.at("RUNNING")
+    campaign.author.groups.clear()
+    camp.run()
+    with refused(SameAuthor, campaign):
+        camp.do("resume", campaign, by="lead2", ground="继续")
+    third = factories.staff(Role.LEAD)
+    campaigns.resume(campaign_id=campaign.pk, ground="接手", actor=third, now=camp.stage.now)
+    camp.run()
+    assert told(camp, campaign)[0].requested_by == third.user
+
+
+@pytest.mark.parametrize("change", ["amended", "approver gone"])
+def test_what_the_approver_did_not_see_or_may_not_decide_goes_to_a_person(camp: Camp, change: str) -> None:
+    camp.accounts(1)
+    campaign = camp.at("RUNNING")
+    camp.run()
+    (ticket,) = told(camp, campaign)
+    if change == "amended":
+        review.amend(
+            ticket_id=ticket.pk, ground="另一依据", actor=camp.stage.staff("lead"), now=camp.stage.now
+        )
+    else:
+        campaign.approver.groups.clear()
+    camp.stage.assess()
+    assert told(camp, campaign)[0].state == "IN_REVIEW"

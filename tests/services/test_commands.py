@@ -252,3 +252,15 @@ def test_two_queues_and_many_workers_make_one_command(raise_stage: Any) -> None:
         assert len({end.pk for end in ends}) == 1
         at_once(*(lambda: commands.run(clock=stage.clock) for _ in range(4)))
         assert stage.effects("PAY_OUT", account.account_no) == 1
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_freeze_after_an_unfreeze_that_still_waits_is_sent_after_it(stage: Stage, many: bool) -> None:
+    account = stage.account()
+    for verb in ("FREEZE", "UNFREEZE", "FREEZE", "FREEZE"):
+        if many:
+            commands.queue_many({account.pk: None}, verb=verb, actor=ACTOR, now=stage.now)
+        else:
+            commands.queue(account=account, ticket=None, verb=verb, actor=ACTOR, now=stage.now)
+    waiting = LedgerCommand.objects.order_by("pk").values_list("verb", flat=True)
+    assert list(waiting) == ["FREEZE", "UNFREEZE", "FREEZE"]

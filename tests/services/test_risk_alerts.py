@@ -10,7 +10,8 @@ import pytest
 from accounts.models import LineRestriction
 from accounts.tracking import NotPermitted, NotPossible
 from closures.models import ClosureTicket, LedgerCommand, RiskAlert, RiskAppeal
-from closures.services import intake
+from closures.services import intake, review
+from closures.services.demands import AppealWaits, SameProposer
 from closures.services.risk import alerts, appeals
 from closures.services.risk.rights import GroundMissing
 from tests.races import at_once, race
@@ -282,3 +283,47 @@ def test_an_appeal_and_a_decision_at_once_never_both_pass(clock: Clock) -> None:
         lambda: alerts.decide(alert_id=alert.pk, ground="x", **demanded(desk.now), **second),
     )
     assert RiskAppeal.objects.count() + ClosureTicket.objects.count() == 1
+
+
+def test_an_appeal_against_one_alert_stops_every_way_to_close_the_account(desk: Desk) -> None:
+    alert = desk.alert("PROPOSED")
+    appeals.enter(alert_id=alert.pk, ground="已还款", **desk.does("agent"))
+    with pytest.raises(AppealWaits):
+        intake.request_closure(
+            account_id=alert.account_id, reason="RISK_CONTROL", channel="RISK", ground="逾期",
+            demand=intake.Demand(**demanded(desk.now)), **desk.does("risk2"),
+        )  # fmt: skip
+    assert not ClosureTicket.objects.exists()
+
+
+def test_who_proposed_does_not_ask_for_the_closing_by_another_door(desk: Desk) -> None:
+    alert = desk.alert("PROPOSED")
+    with pytest.raises(SameProposer):
+        intake.request_closure(
+            account_id=alert.account_id, reason="RISK_CONTROL", channel="RISK", ground="逾期",
+            demand=intake.Demand(**demanded(desk.now)), **desk.does("risk"),
+        )  # fmt: skip
+    assert not ClosureTicket.objects.exists()
+
+
+def test_who_froze_by_hand_does_not_decide_the_appeal(desk: Desk) -> None:
+    alert = desk.alert()
+    alerts.freeze(alert_id=alert.pk, length=timedelta(days=3), ground="先止付", **desk.does("risk"))
+    appeal = appeals.enter(alert_id=alert.pk, ground="已还款", **desk.does("agent"))
+    with pytest.raises(appeals.TookPart):
+        appeals.deny(appeal_id=appeal.pk, ground="维持", **desk.does("risk"))
+    appeals.grant(appeal_id=appeal.pk, ground="理" * 480, **desk.does("risk2"))
+    assert fresh(alert).frozen_until == desk.now
+
+
+def test_a_freeze_that_outlives_its_alert_can_be_appealed(desk: Desk) -> None:
+    alert = desk.alert("PROPOSED")
+    alerts.freeze(alert_id=alert.pk, length=timedelta(days=30), ground="先止付", **desk.does("risk2"))
+    alerts.decide(alert_id=alert.pk, ground="逾期", **demanded(desk.now), **desk.does("risk2"))
+    with pytest.raises(appeals.TicketOpen):
+        appeals.enter(alert_id=alert.pk, ground="已还款", **desk.does("agent"))
+    ticket = fresh(alert).ticket
+    review.cancel(ticket_id=ticket.pk, ground="已还清", **desk.does("lead"))
+    appeal = appeals.enter(alert_id=alert.pk, ground="已还款", **desk.does("agent"))
+    appeals.grant(appeal_id=appeal.pk, ground="属实", **desk.does("lead2"))
+    assert (fresh(alert).state, fresh(alert).frozen_until) == ("TICKETED", desk.now)

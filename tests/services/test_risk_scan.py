@@ -234,6 +234,7 @@ def test_a_scan_killed_in_mid_batch_goes_on_without_a_duplicate(
     rule, batches = desk.active(), []
 
     def die(name: str) -> None:
+        assert name == "risk.mid_batch"
         batches.append(name)
         if len(batches) == 2:
             raise SystemExit

@@ -92,7 +92,7 @@ def approve(
     person = require(actor=actor, right=APPROVE, move=_("Approve the campaign"))
     ground = ground_given(ground)
     campaign = locked(campaign_id)
-    if campaign.author_id == person.pk:
+    if person.pk in (campaign.author_id, campaign.drafted_by_id):
         raise SameAuthor
     shown = campaign.dry_runs.order_by("-pk").first()
     if shown is None or (campaign.state == Campaign.State.DRAFT and not shows_the_plan(shown, campaign)):

@@ -104,7 +104,7 @@ def _batches(lines: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, byt
 def _take(campaign: Campaign, batch: list[tuple[int, bytes]], seen: Seen, report: Report) -> None:
     named: dict[str, int] = {}
     for line, raw in batch:
-        text = raw.decode("utf-8-sig", errors="replace").strip().strip('"').split(",")[0].strip()
+        text = raw.decode("utf-8-sig", errors="replace").split(",")[0].strip().strip('"').strip()
         if not text or (line == 1 and text.lower() in HEADERS):
             continue
         report.counts["lines"] += 1

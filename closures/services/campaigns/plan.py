@@ -31,7 +31,7 @@ def draft(*, actor: Actor, now: datetime, **plan: Any) -> Campaign:
     Raises: NotPermitted, PlanUnsound, ConditionRefused.
     """
     author = require(actor=actor, right=DRAFT, move=_("Draft a campaign"))
-    campaign = Campaign(number=new_number(now, prefix="CM"), state_since=now)
+    campaign = Campaign(number=new_number(now, prefix="CM"), state_since=now, drafted_by=author)
     _write(campaign, plan, author=author)
     return save_as(campaign, actor=actor, reason="drafted", now=now)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from billiard.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
@@ -37,16 +38,28 @@ CANCELS = 500  # tickets called off in one transaction: each has a line, a comma
 
 def run(*, clock: Callable[[], datetime]) -> int:
     """Every campaign is one stretch further; returns how many rows moved. Safe to run anywhere, twice."""
-    moved = _freeze_asked(clock=clock)
-    started = clock()
-    for pk in _ids(state__in=Campaign.MOVING):
-        while clock() - started < settings.DRAIN_BUDGET and (opened := open_batch(pk, now=clock())):
-            moved += opened
-    for pk in _ids(state=Campaign.State.ABORTED):
-        while clock() - started < settings.DRAIN_BUDGET and (gone := call_off(pk, now=clock())):
-            moved += gone
-    for pk in _ids(state=Campaign.State.RUNNING):
-        moved += finishing.finish(pk, now=clock())
+    moved = 0
+    for ids, act in (
+        (_ids(state=Campaign.State.ABORTED), call_off),  # first: what was called off must not wait
+        (_ids(state__in=Campaign.MOVING), open_batch),
+        (_ids(state=Campaign.State.RUNNING), finishing.finish),
+    ):
+        share = settings.DRAIN_BUDGET / max(len(ids), 1)  # a large campaign does not starve the others
+        for pk in ids:
+            moved += _some_of(pk, act, share=share, clock=clock)
+    return moved + _freeze_asked(clock=clock)
+
+
+def _some_of(pk: int, act: Callable[..., int], *, share: timedelta, clock: Callable[[], datetime]) -> int:
+    """As many batches of one campaign as fit in its share of the time; one that fails delays no other."""
+    started, moved = clock(), 0
+    try:
+        while clock() - started < share and (more := act(pk, now=clock())):
+            moved += more
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception:
+        logger.exception("campaign %s failed", pk)
     return moved
 
 
@@ -64,15 +77,25 @@ def _freeze_asked(*, clock: Callable[[], datetime]) -> int:
         person = campaign.freeze_asked_by
         if person is None:
             continue
+        if not _free(campaign.pk):  # another worker is at it
+            continue
         try:
             approving.freeze(campaign_id=campaign.pk, actor=Actor.staff(person), now=clock())
             frozen += 1
         except Refusal as refusal:
             with transaction.atomic():
                 row = locked(campaign.pk)
+                if row.state != Campaign.State.APPROVED or row.freeze_asked_by_id != person.pk:
+                    continue
                 row.freeze_asked_by, row.voided = None, {"why": refusal.code}
                 save_as(row, actor=JOB, reason=f"not frozen: {refusal.code}", now=clock())
     return frozen
+
+
+@transaction.atomic
+def _free(campaign_id: int) -> bool:
+    rows = Campaign.objects.select_for_update(skip_locked=True, of=("self",))
+    return rows.filter(pk=campaign_id).exists()
 
 
 def open_batch(campaign_id: int, *, now: datetime) -> int:

@@ -5,17 +5,26 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from accounts.actors import Actor
 from accounts.decisions import decision
 from accounts.models import CreditProduct
 from accounts.services import products
+from accounts.services.rights import require
 from accounts.tracking import move
 from closures import jobs
 from closures.jobs import Job
-from closures.models import Campaign, CampaignMember
+from closures.models import Campaign, CampaignMember, ClosureTicket
 from closures.models.campaign_members import ExclusionReason
-from closures.services.campaigns.terms import ground_given, locked
+from closures.models.tickets import Reason
+from closures.rules.campaigns import Guard
+from closures.selectors import campaign_progress
+from closures.services import intake
+from closures.services.campaigns.terms import SameAuthor, ground_given, locked
 
+State = ClosureTicket.State
+LOOKED_AT = (State.SUBMITTED, State.BLOCKED, State.IN_REVIEW, State.NOTICE_PERIOD, State.SETTLING)
 BY_HAND = "BY_HAND"
 NO_AUTHOR = "AUTHOR_WITHOUT_RIGHT"
 
@@ -72,14 +81,26 @@ def stop(
 
 @decision
 def resume(*, campaign_id: int, ground: str, actor: Actor, now: datetime) -> Campaign:
-    """The campaign goes on where it was: in its pilot or in its waves. A guard-rail may stop it again.
+    """The campaign goes on where it was: in its pilot or in its waves.
 
-    Raises: NotPermitted, GroundMissing, NotPossible.
+    Dead tasks and lost notices have to be cured first, else their guard-rail stops it again; complaints that
+    were made stay made: whoever resumes accepts them, and only more of them stop it again. Where the author
+    has lost his right, whoever resumes takes his place.
+    Raises: NotPermitted, GroundMissing, SameAuthor, NotPossible.
     """
     ground = ground_given(ground)
     campaign = locked(campaign_id)
+    readings = campaign_progress.guard_rails(campaign)
+    accepted = {str(r.guard): r.failures for r in readings if r.guard == Guard.COMPLAINTS}
+    author = campaign.author
+    if campaign.pause_code == NO_AUTHOR:  # somebody has to ask for the closings from now on
+        author = require(actor=actor, right=intake.RIGHTS[Reason.POLICY], move=_("Take the campaign over"))
+        if author.pk == campaign.approver_id:
+            raise SameAuthor
     name = "resume_pilot" if campaign.paused_from == Campaign.State.PILOT else "resume_waves"
-    move(campaign, name, actor=actor, reason=ground, now=now)
+    move(campaign, name, actor=actor, reason=ground, now=now, author=author, accepted=accepted)
+    tickets = ClosureTicket.objects.filter(campaign_member__campaign=campaign, state__in=LOOKED_AT)
+    ClosureTicket.objects.filter(pk__in=tickets.values("pk")).update(due_at=now)
     for job in (Job.RUN_CAMPAIGNS, Job.ASSESS, Job.END_PERIODS, Job.SETTLE, Job.FINISH_UNBINDING, Job.CLOSE):
         jobs.enqueue(job)
     return campaign

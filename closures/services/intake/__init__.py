@@ -1,12 +1,14 @@
 """The one door by which a closing is asked for, and the customer's way back out of it (SPEC §3).
 
-`asking` is for one account, `asking_many` for a set; `demands` is what must come before risk control asks,
-`answers` keeps the day of the answer.
+`asking` is for one account, `asking_many` for a set; `answers` keeps the day of the answer. What must come
+before risk control asks is in `closures.services.demands`.
 """
 
 from closures.selectors.answer_dates import CalendarIncomplete, answer_date
+from closures.services.demands import NO_DEMAND, Demand, DemandMissing, DemandRunning, DemandUnclear
 from closures.services.intake.answers import recount_answers
 from closures.services.intake.asking import (
+    RIGHTS,
     AlreadyClosed,
     AlreadyRequested,
     Asserted,
@@ -23,16 +25,10 @@ from closures.services.intake.asking import (
     withdraw,
 )
 from closures.services.intake.asking_many import ReceivedMany, request_closures
-from closures.services.intake.demands import (
-    NO_DEMAND,
-    Demand,
-    DemandMissing,
-    DemandRunning,
-    DemandUnclear,
-)
 
 __all__ = [
     "NO_DEMAND",
+    "RIGHTS",
     "AlreadyClosed",
     "AlreadyRequested",
     "Asserted",

@@ -23,8 +23,8 @@ from closures.models.notices import NoticeKind
 from closures.models.numbers import new_number
 from closures.models.tickets import Reason
 from closures.selectors.answer_dates import answer_date
-from closures.services import notices, restrictions
-from closures.services.intake.demands import NO_DEMAND, Demand
+from closures.services import demands, notices, restrictions
+from closures.services.demands import NO_DEMAND, Demand
 
 RIGHTS = {
     Reason.CUSTOMER_REQUEST: "closures.request_closure",
@@ -134,7 +134,7 @@ def request_closure(
         return Received(ticket=earlier, replayed=True)
     own, ground = reason == Reason.CUSTOMER_REQUEST, ground.strip()
     _check_account(account)
-    _check_case(account, Reason(reason), ground, demand, now=now)
+    _check_case(account, Reason(reason), ground, demand, actor=actor, now=now)
     ticket = ClosureTicket(
         number=new_number(now),
         account=account,
@@ -236,11 +236,13 @@ def _keep(ticket: ClosureTicket, *, actor: Actor, reason: str, now: datetime) ->
 
 
 def _check_case(
-    account: CreditAccount, reason: Reason, ground: str, demand: Demand, *, now: datetime
+    account: CreditAccount, reason: Reason, ground: str, demand: Demand, *, actor: Actor, now: datetime
 ) -> None:
-    """Whoever asks against the customer's will says why, and has asked for his money first."""
+    """Whoever asks against the customer's will says why, has asked for his money, and has heard him."""
     if reason != Reason.CUSTOMER_REQUEST and not ground:
         raise GroundMissing
+    if reason == Reason.RISK_CONTROL:
+        demands.check_answered(account, person_id=actor.user.pk if actor.user else None)
     demand.check(account, reason, now=now)
 
 

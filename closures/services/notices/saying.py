@@ -5,8 +5,10 @@ The filled text is sealed in `NoticeBody`; what the tracked row keeps is templat
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
+
+from django.utils.timezone import make_aware
 
 from accounts import pii
 from accounts.actors import Actor
@@ -14,7 +16,7 @@ from accounts.models import Customer, CustomerIdentity
 from accounts.tracking import move, save_as
 from closures import jobs
 from closures.jobs import Job
-from closures.models import ClosureTicket, Notice, NoticeBody
+from closures.models import CampaignMember, ClosureTicket, Notice, NoticeBody
 from closures.models.notices import NoticeKind
 from closures.rules import deliveries
 from closures.rules.deliveries import Channel, Proof, Rung
@@ -59,12 +61,13 @@ def queue(
     )
 
 
-def announce_closing(
-    *, ticket: ClosureTicket, actor: Actor, now: datetime, not_before: datetime | None = None
-) -> list[Notice]:
-    """The customer will be told that the lender closes, and not before when."""
+def announce_closing(*, ticket: ClosureTicket, actor: Actor, now: datetime) -> list[Notice]:
+    """The customer will be told that the lender closes, and not before when: lead time, campaign's day."""
     lead = timedelta(seconds=ticket.policy["notice_lead_seconds"])
-    earliest = max(now + lead, not_before or now)
+    earliest = now + lead
+    member = CampaignMember.objects.filter(ticket=ticket).select_related("campaign").first()
+    if member is not None:
+        earliest = max(earliest, make_aware(datetime.combine(member.campaign.effective_on, time())))
     return queue(
         ticket=ticket,
         kind=NoticeKind.NOTICE_OF_CLOSING,

@@ -20,6 +20,7 @@ from closures.models import ClosureTicket, LedgerCommand, RiskAlert, RiskAppeal
 from closures.models.risk_alerts import DECIDE, HANDLE
 from closures.models.tickets import Reason
 from closures.services import commands, intake
+from closures.services.demands import AppealWaits, SameProposer
 from closures.services.risk.rights import locked_alert, person, said
 
 FREEZE = "accounts.restrict_line"
@@ -42,16 +43,6 @@ class NotFrozenByThis(ClosureError):
     template = _("Alert {number} freezes nothing at the moment.")
 
 
-class SameProposer(ClosureError):
-    code = "same_proposer"
-    template = _("You proposed this closing; somebody else has to decide.")
-
-
-class AppealWaits(ClosureError):
-    code = "appeal_waits"
-    template = _("The customer's appeal {appeal} waits for its decision. Decide it first.")
-
-
 class DismissalUnknown(ClosureError):
     code = "dismissal_unknown"
     template = _("Choose why the alert is dismissed.")
@@ -72,11 +63,11 @@ def freeze(*, alert_id: int, length: timedelta, ground: str, actor: Actor, now: 
 
     Raises: NotPermitted, GroundMissing, AlertEnded, BadFreezeLength, LineClosed.
     """
-    person(actor, FREEZE, move=_("Freeze the line"))
+    freezer = person(actor, FREEZE, move=_("Freeze the line"))
     alert, ground = _unended(alert_id), said(ground)
     if not timedelta(0) < length <= LONGEST_FREEZE:
         raise BadFreezeLength(days=LONGEST_FREEZE.days)
-    alert.frozen_until = now + length
+    alert.frozen_until, alert.frozen_by = now + length, freezer
     change = lines.restrict(
         account_id=alert.account_id,
         cause=RestrictionCause.RISK,

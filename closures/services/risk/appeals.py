@@ -13,9 +13,10 @@ from accounts.decisions import decision
 from accounts.models import User
 from accounts.tracking import move, save_as
 from closures.errors import ClosureError
-from closures.models import RiskAlert, RiskAppeal
+from closures.models import ClosureTicket, RiskAlert, RiskAppeal
 from closures.models.numbers import new_number
 from closures.models.risk_alerts import APPEAL, DECIDE_APPEAL
+from closures.models.tickets import Reason
 from closures.services.risk import alerts
 from closures.services.risk.rights import locked_alert, person, said
 
@@ -37,14 +38,17 @@ class TookPart(ClosureError):
 def enter(*, alert_id: int, ground: str, actor: Actor, now: datetime) -> RiskAppeal:
     """The customer's objection is on record; until it is decided nobody closes or dismisses.
 
-    Raises: NotPermitted, GroundMissing, TicketOpen, AlertEnded, AppealWaits.
+    Also against a freeze that outlives its alert. Raises: NotPermitted, GroundMissing, TicketOpen,
+    AlertEnded, AppealWaits.
     Source: 个人信息保护法 24 (the right to an explanation and to refuse a purely automated decision).
     """
     clerk = person(actor, APPEAL, move=_("Enter an appeal"))
     alert, ground = locked_alert(alert_id), said(ground)
-    if alert.ticket is not None:
-        raise TicketOpen(number=alert.number, ticket=alert.ticket.number)
-    if not alert.is_unended:
+    risk = ClosureTicket.objects.filter(account=alert.account_id, reason=Reason.RISK_CONTROL)
+    ticket = risk.filter(state__in=ClosureTicket.OPEN).first()
+    if ticket is not None:
+        raise TicketOpen(number=alert.number, ticket=ticket.number)
+    if not alert.is_unended and not alert.is_frozen(now):
         raise alerts.AlertEnded(number=alert.number, state=alert.get_state_display())
     alerts.check_no_appeal(alert)
     appeal = RiskAppeal(
@@ -68,7 +72,10 @@ def grant(*, appeal_id: int, ground: str, actor: Actor, now: datetime) -> RiskAp
     move(appeal, "grant", actor=actor, reason=ground, now=now, decided_by=decider, answer=ground)
     alert = cast(RiskAlert, appeal.alert)
     alerts.lift(alert, actor=actor, reason=ground, now=now)
-    move(alert, "uphold_appeal", actor=actor, reason=ground, now=now, dismiss_text=ground)
+    if alert.is_unended:
+        move(alert, "uphold_appeal", actor=actor, reason=ground, now=now, dismiss_text=ground)
+    else:
+        save_as(alert, actor=actor, reason=ground, now=now)
     return appeal
 
 

@@ -101,7 +101,10 @@ def _others(rule: RiskRule) -> list[RiskRule]:
 
 
 def _overlap(condition: rule_language.Condition, other: RiskRule, *, now: datetime) -> dict[str, Any]:
-    theirs = rule_language.read(other.condition).accounts(now=now).order_by()
+    try:
+        theirs = rule_language.read(other.condition).accounts(now=now).order_by()
+    except rule_language.ConditionRefused:  # a field that is no more; its own page says so
+        return {"rule": str(other), "state": str(other.state), "matches": None, "both": None}
     both = condition.accounts(now=now).filter(pk__in=theirs.values("pk"))
     return {
         "rule": str(other),

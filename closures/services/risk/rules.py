@@ -197,17 +197,18 @@ def activate(*, rule_id: int, ground: str, actor: Actor, now: datetime) -> RiskR
     Source: SPEC §6; that it must have been seen in shadow is our choice: it is seen before it acts.
     """
     second = person(actor, ACTIVATE, move=_("Activate"))
+    _check_narrow(RiskRule.objects.get(pk=rule_id), now=now)  # before the locks: a kill switch needs them
     rule, ground = _locked_versions(rule_id), said(ground)
     if rule.edited_by_id == second.pk:
         raise SameAuthor(rule=rule)
-    if rule.is_stopped:
-        raise StillStopped(rule=rule)
+    stopped = RiskRule.objects.filter(code=rule.code, state__in=RiskRule.SCANNED, stopped_at__isnull=False)
+    if (one := stopped.first()) is not None:  # another version must not get round a stop
+        raise StillStopped(rule=one)
     backtest = BackTest.objects.filter(rule=rule).order_by("-made_at", "-pk").first()
     if backtest is None:
         raise NotBackTested(rule=rule)
     if not RiskScan.objects.filter(rule=rule, shadow=True, outcome__in=RiskScan.WHOLE).exists():
         raise NotSeenInShadow(rule=rule)
-    _check_narrow(rule, now=now)
     _supersede(rule, State.ACTIVE, actor=actor, now=now)
     move(rule, "activate", actor=actor, reason=ground, now=now, activated_by=second, backtest=backtest)
     return rule
@@ -224,7 +225,8 @@ def retire(*, rule_id: int, ground: str, actor: Actor, now: datetime) -> RiskRul
 
 def release_owned(*, user: User, actor: Actor, now: datetime) -> None:
     """Nobody's any more are the rules of a person who leaves. For `accounts.services.staff.on_leave`."""
-    for rule in RiskRule.objects.select_for_update(of=("self",)).filter(owner=user, state__in=RiskRule.LIVE):
+    owned = RiskRule.objects.select_for_update(of=("self",)).filter(owner=user, state__in=RiskRule.LIVE)
+    for rule in owned.order_by("pk"):
         rule.owner = None
         save_as(rule, actor=actor, reason="its owner has left", now=now)
 

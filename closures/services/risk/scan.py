@@ -7,8 +7,9 @@ does not: any closing; a machine asks for none.
 The scan is a row. Each batch is read without a lock, and written in one transaction under the locks of rule
 and scan, with the last account it covered (`reached`). Whoever finds the scan running goes on from there: a
 worker that was killed leaves at most a batch undone, and two workers at once do each batch once, because the
-slower finds that the place has moved. Both switches are read under that lock, so nothing is alerted after a
-stop was said to have happened.
+slower finds that the place has moved. The rule's switch is read under that lock, so nothing is alerted after
+its stop was said to have happened; the switch of all rules is read once more for each batch, and one batch
+that is being written ends.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def run(*, clock: Callable[[], datetime]) -> int:
     """
     began, batches = clock(), 0
     for rule_id in _due(began):
+        if clock() - began > settings.DRAIN_BUDGET:
+            return batches
         scan = begin(rule_id=rule_id, now=clock())
         while scan is not None and scan.outcome == Outcome.RUNNING:
             if clock() - began > settings.DRAIN_BUDGET:

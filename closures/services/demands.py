@@ -1,4 +1,4 @@
-"""Payment was demanded before risk control closes an overdue account (民法典 563)."""
+"""What must come before risk control closes: an overdue payment was demanded, an appeal was answered."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import CreditAccount
 from closures.errors import ClosureError
+from closures.models import ClosureTicket, RiskAlert, RiskAppeal
 from closures.models.tickets import Reason
 from closures.rules.deadlines import china_date
 
@@ -31,6 +32,16 @@ class DemandUnclear(ClosureError):
 class DemandRunning(ClosureError):
     code = "demand_running"
     template = _("The customer may still pay until {day}. Closing can be asked for on the day after.")
+
+
+class AppealWaits(ClosureError):
+    code = "appeal_waits"
+    template = _("The customer's appeal {appeal} waits for its decision. Decide it first.")
+
+
+class SameProposer(ClosureError):
+    code = "same_proposer"
+    template = _("You proposed this closing; somebody else has to decide.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,3 +75,25 @@ class Demand:
 
 
 NO_DEMAND = Demand()
+
+
+def check_recorded(ticket: ClosureTicket, *, now: datetime) -> None:
+    """What an approval asks of the demand: the account may have fallen behind since the request.
+
+    Raises DemandMissing, DemandUnclear, DemandRunning.
+    """
+    recorded = Demand(demanded_on=ticket.demanded_on, demand_until=ticket.demand_until)
+    recorded.check(ticket.account, Reason(ticket.reason), now=now)
+
+
+def check_answered(account: CreditAccount, *, person_id: int | None) -> None:
+    """No appeal against an alert of the account waits, and whoever asks is not who proposed it.
+
+    The caller holds the account's lock. Raises AppealWaits, SameProposer. Source: 个人信息保护法 24; SPEC §7.
+    """
+    waiting = RiskAppeal.objects.filter(alert__account=account, state=RiskAppeal.State.OPEN).first()
+    if waiting is not None:
+        raise AppealWaits(appeal=waiting.number)
+    proposed = RiskAlert.objects.filter(account=account, state=RiskAlert.State.PROPOSED)
+    if person_id is not None and proposed.filter(proposed_by=person_id).exists():
+        raise SameProposer
