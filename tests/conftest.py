@@ -33,7 +33,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [
         item
         for item in items
-        if not item.get_closest_marker("django_db") and DATABASE.isdisjoint(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("once")
+        or not item.get_closest_marker("django_db")
+        and DATABASE.isdisjoint(getattr(item, "fixturenames", ()))
     ]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in set(left_out)]

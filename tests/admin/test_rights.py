@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accounts.admin.base import UntrackedAdmin
 from accounts.roles import VIEWS, Role
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 # Pages of installed apps, for those who run or guard the system (accounts.admin.security).
 GUARDED = {"otp_totp.totpdevice", "axes.accessattempt", "axes.accessfailurelog"}

@@ -20,6 +20,7 @@ PASSWORD = "correct horse battery"  # what factories.a_user sets
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.once,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="Debian's chromium is not here"),
 ]

@@ -27,6 +27,7 @@ PICTURES = os.environ.get("STATUS_PICTURES", "")  # a folder: keep what was seen
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.once,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="Debian's chromium is not here"),
 ]
