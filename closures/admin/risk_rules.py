@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -16,7 +15,6 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from accounts.actors import Actor
 from accounts.admin.base import COLOURS, Badge, UntrackedAdmin, badge, plain, state_badge
 from accounts.admin.columns import yes
 from accounts.admin.forms import spoken
@@ -266,10 +264,6 @@ def written(rule: RiskRule) -> tuple[str, str]:
     return said, reverse("admin:closures_riskrule_change", args=[rule.pk])
 
 
-def draft(*, code: str, substance: rules.Substance, actor: Actor, now: datetime) -> RiskRule:
-    return rules.draft(code=code, substance=substance, actor=actor, now=now)
-
-
 console().register_page("risk/try/", try_condition, name="risk_try")
 FormPage(
     route="risk/rules/new/",
@@ -278,7 +272,7 @@ FormPage(
     submit=_("Keep as a draft"),
     right=EDIT,
     form=NewRuleForm,
-    call=draft,
+    call=rules.draft,
     done=written,
     explanation=_(
         "Nothing happens yet: a draft is back-tested, watched in shadow, and activated by another."

@@ -43,6 +43,7 @@ class Complaint(Tracked):
         MERGED = "MERGED", pgettext_lazy("complaint", "merged")
 
     UNDECIDED = (State.RECEIVED, State.REGISTERED, State.INVESTIGATING)
+    UNANSWERED = (*UNDECIDED, State.DECIDED, State.REVIEW_REQUESTED)
     RUNNING = (*UNDECIDED, State.DECIDED, State.REPLIED, State.REVIEW_REQUESTED, State.REVIEWED)
     ENDED = (State.OUT_OF_SCOPE, State.CLOSED, State.WITHDRAWN, State.MERGED)
 

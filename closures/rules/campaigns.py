@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Any
 
+from closures.rules.approval import fingerprint
 from closures.rules.eligibility import AccountFacts, AgreementFact
 
 DAYS_TOLD = 60  # days that a forecast lists one by one
@@ -25,12 +24,16 @@ class Guard(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One guard-rail at one moment: `failures` of `sample` cases, and the greatest share it bears, in %."""
+    """One guard-rail at one moment: `failures` of `sample` cases, and the greatest share it bears, in %.
+
+    `accepted` failures cannot be cured and somebody has answered for them: only more of them stop it.
+    """
 
     guard: Guard
     failures: int
     sample: int
     most: int
+    accepted: int = 0
 
     @property
     def percent(self) -> float:
@@ -38,7 +41,8 @@ class Reading:
 
     def trips(self, *, minimum_sample: int) -> bool:
         """Whether it stops the campaign; below the minimum sample one case would be a percentage."""
-        return self.sample >= minimum_sample and self.failures * 100 > self.most * self.sample
+        too_many = self.failures * 100 > self.most * self.sample and self.failures > self.accepted
+        return self.sample >= minimum_sample and too_many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +62,16 @@ def facts_hash(*, account: AccountFacts, agreements: Iterable[AgreementFact]) ->
     Interest and fees are left out: they grow by the day on a debt that was there, and nobody approves them.
     Source: SPEC §3 "facts equal its member row" and "Not material: interest and fees on the approved debt".
     """
-    facts = [
-        f"{account.principal + account.unbilled:.2f}",
-        account.instalments_remaining,
-        account.pending_orders,
-        f"{account.refunds_in_flight:.2f}",
-        f"{account.disputed:.2f}",
-        f"{account.credit_balance:.2f}",
-        [[a.id, a.effect.value] for a in sorted(agreements, key=lambda a: a.id)],
-    ]
-    return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).hexdigest()
-
-
-def digest(value: Mapping[str, Any]) -> str:
-    """SHA-256 of canonical JSON, in hex. Raises TypeError for what is not JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    facts = {
+        "debt": f"{account.principal + account.unbilled:.2f}",
+        "instalments": account.instalments_remaining,
+        "orders": account.pending_orders,
+        "refunds": f"{account.refunds_in_flight:.2f}",
+        "disputed": f"{account.disputed:.2f}",
+        "credit_balance": f"{account.credit_balance:.2f}",
+        "agreements": [[a.id, a.effect.value] for a in sorted(agreements, key=lambda a: a.id)],
+    }
+    return fingerprint(facts)
 
 
 def drawn(*, campaign: str, account_no: str) -> int:
@@ -83,10 +81,8 @@ def drawn(*, campaign: str, account_no: str) -> int:
 
 def waves_are_sound(*, pilot: int, waves: Sequence[int]) -> bool:
     """Cumulative percentages rise from the pilot's to 100."""
-    steps = [pilot, *waves]
-    return bool(waves) and waves[-1] == 100 and pilot >= 1 and sorted(set(waves)) == list(waves) and (
-        steps[0] <= steps[1]
-    )  # fmt: skip
+    rising = sorted(set(waves)) == list(waves)
+    return bool(waves) and rising and 1 <= pilot <= waves[0] and waves[-1] == 100
 
 
 def ends_of_waves(*, members: int, pilot: int, waves: Sequence[int]) -> tuple[int, ...]:

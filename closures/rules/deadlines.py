@@ -34,6 +34,11 @@ def china_date(*, moment: datetime) -> date:
     return _in_china(moment).date()
 
 
+def day_began(*, moment: datetime) -> datetime:
+    """Midnight in China, at which the day of the moment began."""
+    return _in_china(moment).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def add_working_days(*, received_on: date, n: int, is_working: IsWorking) -> date:
     """Give the n-th working day after receipt; the day after receipt is the first that can count.
 

@@ -101,8 +101,8 @@ def _open_hold(*kinds: str) -> Any:
 
 
 def _open_complaint() -> Any:
-    unanswered = (*Complaint.UNDECIDED, Complaint.State.DECIDED, Complaint.State.REVIEW_REQUESTED)
-    return Exists(Complaint.objects.filter(customer=OuterRef("customer"), state__in=unanswered))
+    waiting = Complaint.objects.filter(customer=OuterRef("customer"), state__in=Complaint.UNANSWERED)
+    return Exists(waiting)
 
 
 def _open_alert() -> Any:

@@ -20,7 +20,6 @@ from closures.rules.eligibility import AgreementFact
 from closures.selectors import facts, rule_language
 
 CHUNK = 5_000  # rows read at a time
-UNANSWERED = (*Complaint.UNDECIDED, Complaint.State.DECIDED, Complaint.State.REVIEW_REQUESTED)
 
 
 @dataclass(kw_only=True)
@@ -65,7 +64,7 @@ def judged(rows: QuerySet[CreditAccount], campaign: Campaign) -> QuerySet[Any]:
     frozen = LineRestriction.objects.filter(
         account=OuterRef("pk"), lifted_at__isnull=True, cause=RestrictionCause.JUDICIAL
     )
-    complaints = Complaint.objects.filter(customer=OuterRef("customer"), state__in=UNANSWERED)
+    complaints = Complaint.objects.filter(customer=OuterRef("customer"), state__in=Complaint.UNANSWERED)
     apart = ~Q(customer__standing=Customer.Standing.ACTIVE) | Q(customer__merged_into__isnull=False)
     reasons = [
         (Q(line_state=CreditAccount.LineState.CLOSED), ExclusionReason.CLOSED),

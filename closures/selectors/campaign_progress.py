@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q
-from django.utils.timezone import localtime
 
 from closures.models import Campaign, CampaignMember, ClosureTicket, Complaint, Notice, UnbindTask
 from closures.models.campaign_members import ExclusionReason, MemberState
 from closures.models.notices import NoticeKind
 from closures.models.ticket_queries import TicketQuerySet
 from closures.rules.campaigns import Guard, Reading
+from closures.rules.deadlines import day_began
 
 Entry = CampaignMember.Entry
 # A complaint taken back, put into another or outside our scope says nothing about the campaign.
@@ -104,8 +104,8 @@ def reason_label(code: str) -> str:
 
 
 def opened_today(campaign: Campaign, *, now: datetime) -> int:
-    today = localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    return CampaignMember.objects.filter(campaign=campaign, entry=Entry.OPENED, opened_at__gte=today).count()
+    opened = CampaignMember.objects.filter(campaign=campaign, entry=Entry.OPENED)
+    return opened.filter(opened_at__gte=day_began(moment=now)).count()
 
 
 def guard_rails(campaign: Campaign) -> list[Reading]:
@@ -138,25 +138,20 @@ def guard_rails(campaign: Campaign) -> list[Reading]:
         ),
         complaints=Count("pk", filter=Exists(complained)),
     )
+    bounds = (
+        (Guard.UNBIND_FAILURES, "dead", "begun", campaign.max_unbind_failures),
+        (Guard.UNDELIVERED, "undelivered", "decided", campaign.max_undelivered),
+        (Guard.COMPLAINTS, "complaints", "opened", campaign.max_complaints),
+    )
     return [
         Reading(
-            guard=Guard.UNBIND_FAILURES,
-            failures=found["dead"],
-            sample=found["begun"],
-            most=campaign.max_unbind_failures,
-        ),
-        Reading(
-            guard=Guard.UNDELIVERED,
-            failures=found["undelivered"],
-            sample=found["decided"],
-            most=campaign.max_undelivered,
-        ),
-        Reading(
-            guard=Guard.COMPLAINTS,
-            failures=found["complaints"],
-            sample=found["opened"],
-            most=campaign.max_complaints,
-        ),
+            guard=guard,
+            failures=found[failed],
+            sample=found[among],
+            most=most,
+            accepted=campaign.accepted.get(guard, 0),
+        )
+        for guard, failed, among, most in bounds
     ]
 
 

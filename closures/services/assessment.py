@@ -32,6 +32,7 @@ from closures.services import commands, examination, notices, restrictions
 
 ACTOR = Actor.job("assessment")
 State = ClosureTicket.State
+STANDING_STILL = (Campaign.State.PAUSED, Campaign.State.ABORTED)
 WATCHED = (State.SUBMITTED, State.BLOCKED, State.IN_REVIEW, State.NOTICE_PERIOD)
 
 
@@ -68,9 +69,10 @@ def assess(claimed: ClosureTicket, *, clock: Callable[[], datetime]) -> None:
 
 
 def _go_on(ticket: ClosureTicket, seen: Examination, *, now: datetime) -> None:
+    member = _member(ticket)
     if ticket.state == State.NOTICE_PERIOD:
         examination.void_if_changed(ticket, seen, now=now)
-    elif _waits_for_its_campaign(ticket, now=now):
+    elif member is not None and member.campaign.state in STANDING_STILL:  # nobody is asked about it
         ticket.due_at = now + settings.REASSESS_EVERY
         examination.keep(ticket, seen, reason="its campaign stands still", now=now)
     elif seen.blocked:
@@ -78,7 +80,7 @@ def _go_on(ticket: ClosureTicket, seen: Examination, *, now: datetime) -> None:
     elif ticket.state == State.IN_REVIEW:
         ticket.due_at = now + settings.REASSESS_EVERY  # what a reviewer sees must not grow stale
         examination.keep(ticket, seen, reason="examined again", now=now)
-    elif (member := _member(ticket)) is not None and _approved_with_all(ticket, member, seen):
+    elif member is not None and _approved_with_all(ticket, member, seen):
         _approve_by_campaign(ticket, member.campaign, now=now)
     elif _passes_straight(ticket, seen):
         ticket.approved, ticket.approved_hash = seen.snapshot, seen.fingerprint
@@ -103,14 +105,6 @@ def _block(ticket: ClosureTicket, seen: Examination, *, now: datetime) -> None:
     named = eligibility.visible_to_customer(eligibility.blocks(seen.findings), holds=seen.holds)
     if ticket.is_customers_own and named:
         notices.queue(ticket=ticket, kind=NoticeKind.BLOCKERS_FOUND, actor=ACTOR, now=now)
-
-
-def _waits_for_its_campaign(ticket: ClosureTicket, *, now: datetime) -> bool:
-    """Its campaign is paused or aborted: it neither goes on nor is anybody asked about it."""
-    if ticket.is_customers_own:
-        return False
-    still = (Campaign.State.PAUSED, Campaign.State.ABORTED)
-    return CampaignMember.objects.filter(ticket=ticket, campaign__state__in=still).exists()
 
 
 def _member(ticket: ClosureTicket) -> CampaignMember | None:

@@ -11,7 +11,7 @@ from accounts.decisions import decision
 from accounts.models import User
 from accounts.tracking import NotPermitted, move, save_as
 from closures import jobs
-from closures.errors import ClosureError
+from closures.errors import ClosureError, GroundMissing
 from closures.jobs import Job
 from closures.models import ClosureTicket, Hold
 
@@ -26,11 +26,6 @@ EXAMINED_AGAIN = (
 class TicketEnded(ClosureError):
     code = "ticket_ended"
     template = _("Ticket {number} has ended; nothing can be held any more.")
-
-
-class GroundMissing(ClosureError):
-    code = "ground_missing"
-    template = _("Say why: a decision without a reason is not recorded.")
 
 
 @decision

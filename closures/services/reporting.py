@@ -16,16 +16,17 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, Max, Min, OuterRef, QuerySet
-from django.utils.timezone import localdate, localtime
+from django.utils.timezone import localdate
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actors import Actor, ActorKind
 from accounts.decisions import decision
 from accounts.models import User
 from accounts.tracking import NotPermitted, move, save_as
-from closures.errors import ClosureError
+from closures.errors import ClosureError, GroundMissing
 from closures.models import BureauRecord, BureauReport, ClosureTicket
 from closures.models.numbers import new_number
+from closures.rules.deadlines import day_began
 
 ACTOR = Actor.job("reporting")
 COLUMNS = (
@@ -47,11 +48,6 @@ REPORTED = (BureauReport.State.ACCEPTED, BureauReport.State.REJECTED)
 class ReceiptMissing(ClosureError):
     code = "receipt_missing"
     template = _("Enter the number under which the bureau took the file.")
-
-
-class GroundMissing(ClosureError):
-    code = "ground_missing"
-    template = _("Say why: a decision without a reason is not recorded.")
 
 
 class FileChanged(ClosureError):
@@ -94,7 +90,7 @@ def _prepare(*, now: datetime) -> BureauReport:
 
 def unreported(*, now: datetime) -> QuerySet[ClosureTicket]:
     """Closed tickets of days before today that are in no file."""
-    today = localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = day_began(moment=now)
     told = BureauRecord.objects.filter(ticket=OuterRef("pk"), current=True)
     closed = ClosureTicket.objects.filter(state=ClosureTicket.State.CLOSED, ended_at__lt=today)
     related = ("account__customer", "account__product__lender")

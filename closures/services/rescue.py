@@ -15,12 +15,11 @@ from accounts.decisions import decision
 from accounts.models import PartnerAgreement, User
 from accounts.tracking import NotPermitted, move, save_as
 from closures import jobs
-from closures.errors import ClosureError
+from closures.errors import ClosureError, GroundMissing
 from closures.jobs import Job
 from closures.models import ClosureTicket, Hold, LedgerCommand, UnbindTask
 from closures.selectors import facts
 from closures.services import commands, restrictions
-from closures.services.holds import GroundMissing
 
 State = UnbindTask.State
 

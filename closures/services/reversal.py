@@ -25,7 +25,7 @@ from accounts.selectors import calendar, regulations
 from accounts.services import relationships
 from accounts.tracking import NotPermitted, NotPossible, move, move_label, save_as
 from closures import jobs
-from closures.errors import ClosureError
+from closures.errors import ClosureError, GroundMissing
 from closures.gateways import ledger
 from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.gateways.ledger import LedgerFacts, LineState
@@ -38,7 +38,6 @@ from closures.rules import retry
 from closures.rules.deadlines import CalendarMissing, add_calendar_days, china_date
 from closures.selectors import participants
 from closures.services import commands, notices
-from closures.services.holds import GroundMissing
 
 ACTOR = Actor.job("reversal")
 BUREAU_RULE = "BUREAU_CORRECTION"

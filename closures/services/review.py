@@ -16,14 +16,13 @@ from accounts.decisions import decision
 from accounts.models import PartnerAgreement, User
 from accounts.tracking import NotPermitted, move, save_as
 from closures import jobs
-from closures.errors import ClosureError
+from closures.errors import ClosureError, GroundMissing
 from closures.jobs import Job
 from closures.models import ClosureTicket, LedgerCommand, UnbindTask
 from closures.models.notices import NoticeKind
 from closures.selectors import facts
 from closures.selectors.letters import minute
 from closures.services import demands, notices, restrictions
-from closures.services.holds import GroundMissing
 
 State = ClosureTicket.State
 P = ParamSpec("P")

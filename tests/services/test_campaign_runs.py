@@ -9,6 +9,7 @@ import pytest
 
 from accounts.roles import Role
 from accounts.tracking import NotPermitted, NotPossible
+from closures.errors import GroundMissing
 from closures.models import Campaign, ClosureTicket, LedgerCommand, UnbindTask
 from closures.models.tickets import Reason
 from closures.services import (
@@ -26,7 +27,7 @@ from closures.services import (
 )
 from closures.services.campaigns import running
 from closures.services.campaigns.finishing import ReportChanged
-from closures.services.campaigns.terms import GroundMissing, SameAuthor
+from closures.services.campaigns.terms import SameAuthor
 from tests import factories
 from tests.campaigning import Camp
 from tests.races import at_once, race

@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.actors import SHIPPED, Actor
 from accounts.models import Regulation, WorkCalendarDay
 from accounts.tracking import NotPermitted, NotPossible, save_as
+from closures.errors import GroundMissing
 from closures.models import Complaint, ComplaintExtension, Notice
 from closures.models.complaint_rows import APPROVE_RIGHT, Level
 from closures.services import complaints
@@ -25,7 +26,6 @@ from closures.services.complaints.extending import (
     TooLateToExtend,
 )
 from closures.services.complaints.reviewing import ReviewedBefore, ReviewTooLate, SameHands
-from closures.services.holds import GroundMissing
 from tests.closed_cases import look, unseen
 from tests.complaint_cases import (
     RECEIVED,

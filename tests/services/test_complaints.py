@@ -10,6 +10,7 @@ import pytest
 
 from accounts.actors import Actor
 from accounts.tracking import NotPermitted, NotPossible
+from closures.errors import GroundMissing
 from closures.models import Complaint, ComplaintText, Hold, Notice
 from closures.selectors import complaint_clocks
 from closures.selectors.canned import UnknownField
@@ -36,7 +37,6 @@ from closures.services.complaints.receiving import (
     ReceivedLater,
     ScopeReasonMissing,
 )
-from closures.services.holds import GroundMissing
 from tests.complaint_cases import (
     RECEIVED,
     WORDS,

@@ -13,9 +13,10 @@ from accounts.decisions import PersonalDataWritten
 from accounts.models import RefusedAction
 from accounts.services import staff
 from accounts.tracking import NotPermitted, NotPossible
+from closures.errors import GroundMissing
 from closures.models import ClosureTicket, Hold
 from closures.services import cooling_off, holds, intake, review
-from closures.services.holds import GroundMissing, TicketEnded
+from closures.services.holds import TicketEnded
 from tests.races import at_once, race
 from tests.stage import PERIOD, Stage, refused, written
 

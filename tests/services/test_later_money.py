@@ -13,9 +13,9 @@ import pytest
 
 from accounts.models import ClosedAccountMovement, CreditAccount
 from accounts.tracking import NotPermitted, NotPossible
+from closures.errors import GroundMissing
 from closures.models import ClosureTicket, LedgerCommand, PartnerCallback, PostClosureItem
 from closures.services import callbacks, commands, invariants, later_money
-from closures.services.holds import GroundMissing
 from closures.services.later_money import (
     Ended,
     NotReceivable,

@@ -9,9 +9,9 @@ from django.db import IntegrityError, transaction
 
 from accounts.actors import Actor
 from accounts.tracking import NotPermitted, NotPossible
+from closures.errors import GroundMissing
 from closures.models import LedgerCommand, UnbindTask
 from closures.services import commands, holds, rescue, review, unbinding
-from closures.services.holds import GroundMissing
 from closures.services.rescue import EvidenceMissing, NeedsSecondPerson, NotAsked, NotStuck
 from tests.races import at_once, race
 from tests.stage import Stage, refused, written

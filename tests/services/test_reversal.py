@@ -14,10 +14,10 @@ from accounts.actors import SHIPPED, Actor
 from accounts.models import CreditAccount, Customer, Regulation
 from accounts.services.relationships import CustomerErased
 from accounts.tracking import NotPermitted, NotPossible, move, save_as
+from closures.errors import GroundMissing
 from closures.models import ClosureTicket, LedgerCommand, Notice, Reversal
 from closures.models.tickets import Reason
 from closures.services import commands, invariants, notices, reversal
-from closures.services.holds import GroundMissing
 from closures.services.reversal import (
     AlreadyProposed,
     AnotherIsOpen,

@@ -11,10 +11,10 @@ from django.db import IntegrityError, transaction
 from accounts.actors import Actor
 from accounts.models import CreditAccount, LineRestriction, RefusedAction
 from accounts.tracking import NotPermitted, NotPossible, save_as
+from closures.errors import GroundMissing
 from closures.models import ClosureTicket, LedgerCommand, UnbindTask
 from closures.models.tickets import Reason
 from closures.services import closing, cooling_off, holds, review, unbinding
-from closures.services.holds import GroundMissing
 from closures.services.review import AlreadyDecided, NeedsSecondPerson, SameReviewer, StaleReview, TooLate
 from tests.factories import SHIPPED
 from tests.races import at_once, race

@@ -9,11 +9,11 @@ import pytest
 
 from accounts.models import LineRestriction
 from accounts.tracking import NotPermitted, NotPossible
+from closures.errors import GroundMissing
 from closures.models import ClosureTicket, LedgerCommand, RiskAlert, RiskAppeal
 from closures.services import intake, review
 from closures.services.demands import AppealWaits, SameProposer
 from closures.services.risk import alerts, appeals
-from closures.services.risk.rights import GroundMissing
 from tests.races import at_once, race
 from tests.risk_cases import Desk, fresh
 from tests.stage import Clock, demanded, refused, written
@@ -39,7 +39,7 @@ def decide(desk: Desk, alert: RiskAlert, *, by: str = "risk2", **given: Any) -> 
 def test_from_new_to_a_ticket_in_the_name_of_a_second_person(desk: Desk) -> None:
     alert = desk.alert("PROPOSED")
     assert (alert.triaged_by, alert.proposed_by) == (desk.staff("risk").user,) * 2
-    with refused(alerts.SameProposer, alert):
+    with refused(SameProposer, alert):
         decide(desk, alert, by="risk")
     decide(desk, alert, ground="连续逾期，催告无果")
     alert = fresh(alert)

@@ -12,11 +12,11 @@ from accounts.decisions import PersonalDataWritten
 from accounts.models import CreditAccount
 from accounts.services import staff
 from accounts.tracking import NotPermitted, NotPossible
+from closures.errors import GroundMissing
 from closures.models import BackTest, LabelledOutcome, RiskRule, RiskScan, RiskSwitch
 from closures.selectors import risk_figures, rule_language
 from closures.selectors.rule_language import ConditionRefused, ConditionTooSlow
 from closures.services.risk import backtest, rules, scan, shipped, switches
-from closures.services.risk.rights import GroundMissing
 from tests.races import at_once, race
 from tests.risk_cases import LATE, Desk, fresh, substance
 from tests.stage import Clock, refused, written

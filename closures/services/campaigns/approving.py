@@ -14,6 +14,7 @@ from accounts.decisions import decision
 from accounts.services.rights import require
 from accounts.tracking import NotPossible, move, move_label, permitted, save_as
 from closures import jobs
+from closures.errors import said
 from closures.jobs import Job
 from closures.models import Campaign, CampaignMember, DryRun
 from closures.models.campaigns import APPROVE, DRAFT, RUN
@@ -28,7 +29,6 @@ from closures.services.campaigns.terms import (
     NobodyMeant,
     NotEditable,
     SameAuthor,
-    ground_given,
     locked,
     plan_hash,
     shows_the_plan,
@@ -90,7 +90,7 @@ def approve(
     SameAuthor, DryRunStale, NobodyMeant, GroundMissing, NotPossible.
     """
     person = require(actor=actor, right=APPROVE, move=_("Approve the campaign"))
-    ground = ground_given(ground)
+    ground = said(ground)
     campaign = locked(campaign_id)
     if person.pk in (campaign.author_id, campaign.drafted_by_id):
         raise SameAuthor

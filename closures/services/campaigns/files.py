@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from accounts.actors import Actor
 from accounts.decisions import decision
 from accounts.imports.seen import Seen
 from accounts.models import CreditAccount
+from accounts.statements import batched
 from accounts.tracking import save_as
 from closures.errors import ClosureError
 from closures.models import Campaign, CampaignEntry
@@ -66,7 +67,7 @@ def load(*, campaign_id: int, file: Any, actor: Actor, now: datetime) -> Campaig
     campaign.entries.all().delete()
     report, digest = Report(), hashlib.sha256()
     with closing(Seen()) as seen:
-        for batch in _batches(_lines(file, add=digest.update)):
+        for batch in batched(_lines(file, add=digest.update), BATCH):
             _take(campaign, batch, seen, report)
     if not report.counts["taken"]:
         raise FileRefused(why=_("no line names an account of ours"))
@@ -88,17 +89,6 @@ def _lines(file: Any, *, add: Callable[[bytes], None]) -> Iterator[tuple[int, by
                 raise FileRefused(why=_("it has more than {most} lines").format(most=MOST_LINES))
             yield number, raw
         whole = raw.endswith(b"\n")
-
-
-def _batches(lines: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
-    batch: list[tuple[int, bytes]] = []
-    for line in lines:
-        batch.append(line)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _take(campaign: Campaign, batch: list[tuple[int, bytes]], seen: Seen, report: Report) -> None:

@@ -18,7 +18,7 @@ from accounts.services import products
 from accounts.tracking import move
 from closures.errors import ClosureError
 from closures.models import Campaign, CampaignMember
-from closures.rules import campaigns as rules
+from closures.rules.approval import fingerprint
 from closures.selectors import campaign_progress
 from closures.services.campaigns.guarding import values
 from closures.services.campaigns.terms import JOB
@@ -48,7 +48,7 @@ def finish(campaign_id: int, *, now: datetime) -> int:
             return 0
         _withdraw_product(campaign, now=now)
         report = report_of(campaign, now=now)
-        digest = rules.digest(report)
+        digest = fingerprint(report)
         move(
             campaign, "complete", actor=JOB, reason="everybody accounted for", now=now, report=report,
             report_hash=digest,
@@ -108,7 +108,7 @@ def report_of(campaign: Campaign, *, now: datetime) -> dict[str, Any]:
 
 def checked(campaign: Campaign) -> dict[str, Any]:
     """The report as it was kept. Raises ReportChanged if it is not what its hash says."""
-    if not campaign.report or rules.digest(campaign.report) != campaign.report_hash:
+    if not campaign.report or fingerprint(campaign.report) != campaign.report_hash:
         raise ReportChanged(number=campaign.number)
     return dict(campaign.report)
 

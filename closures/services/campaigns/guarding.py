@@ -32,7 +32,6 @@ def judge(campaign: Campaign, *, now: datetime) -> bool:
         reading
         for reading in campaign_progress.guard_rails(campaign)
         if reading.trips(minimum_sample=campaign.minimum_sample)
-        and reading.failures > campaign.accepted.get(str(reading.guard), 0)
     ]
     if not tripped:
         return False

@@ -14,6 +14,7 @@ from accounts.services import products
 from accounts.services.rights import require
 from accounts.tracking import move
 from closures import jobs
+from closures.errors import said
 from closures.jobs import Job
 from closures.models import Campaign, CampaignMember, ClosureTicket
 from closures.models.campaign_members import ExclusionReason
@@ -21,7 +22,7 @@ from closures.models.tickets import Reason
 from closures.rules.campaigns import Guard
 from closures.selectors import campaign_progress
 from closures.services import intake
-from closures.services.campaigns.terms import SameAuthor, ground_given, locked
+from closures.services.campaigns.terms import SameAuthor, locked
 
 State = ClosureTicket.State
 LOOKED_AT = (State.SUBMITTED, State.BLOCKED, State.IN_REVIEW, State.NOTICE_PERIOD, State.SETTLING)
@@ -59,7 +60,7 @@ def pause(*, campaign_id: int, ground: str, actor: Actor, now: datetime) -> Camp
 
     Raises: NotPermitted, GroundMissing, NotPossible.
     """
-    ground = ground_given(ground)
+    ground = said(ground)
     return stop(locked(campaign_id), code=BY_HAND, values={}, actor=actor, reason=ground, now=now)
 
 
@@ -88,7 +89,7 @@ def resume(*, campaign_id: int, ground: str, actor: Actor, now: datetime) -> Cam
     has lost his right, whoever resumes takes his place.
     Raises: NotPermitted, GroundMissing, SameAuthor, NotPossible.
     """
-    ground = ground_given(ground)
+    ground = said(ground)
     campaign = locked(campaign_id)
     readings = campaign_progress.guard_rails(campaign)
     accepted = {str(r.guard): r.failures for r in readings if r.guard == Guard.COMPLAINTS}
@@ -113,7 +114,7 @@ def abort(*, campaign_id: int, ground: str, actor: Actor, now: datetime) -> Camp
     Those that have begun go to their end: half an unbinding helps nobody. Raises: NotPermitted,
     GroundMissing, NotPossible.
     """
-    ground = ground_given(ground)
+    ground = said(ground)
     campaign = move(locked(campaign_id), "abort", actor=actor, reason=ground, now=now)
     Entry = CampaignMember.Entry
     CampaignMember.objects.filter(campaign=campaign, entry=Entry.PENDING).update(

@@ -9,14 +9,14 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actors import Actor
 from closures.errors import ClosureError
 from closures.models import Campaign, DryRun
-from closures.rules import campaigns as rules
+from closures.rules.approval import fingerprint
 
 JOB = Actor.job("campaigns")
 
 
 class SameAuthor(ClosureError):
     code = "same_author"
-    template = _("You edited this plan last; somebody else has to approve it.")
+    template = _("You drafted this plan or edited it last; somebody else has to approve it.")
 
 
 class PlanUnsound(ClosureError):
@@ -44,11 +44,6 @@ class InAnotherCampaign(ClosureError):
     template = _("Another campaign has just taken some of these accounts. Run the plan dry again.")
 
 
-class GroundMissing(ClosureError):
-    code = "ground_missing"
-    template = _("Say why: a decision without a reason is not recorded.")
-
-
 def locked(campaign_id: int) -> Campaign:
     """The campaign, locked: whoever opens a wave, starts, pauses or edits waits here for the other."""
     rows = Campaign.objects.select_for_update(of=("self",)).select_related("product", "author", "approver")
@@ -67,16 +62,9 @@ def plan_hash(campaign: Campaign) -> str:
         [row.title, str(row.due_on), row.department_id]
         for row in campaign.milestones.filter(removed_at__isnull=True).order_by("pk")
     ]
-    return rules.digest(plan)
+    return fingerprint(plan)
 
 
 def shows_the_plan(run: DryRun, campaign: Campaign) -> bool:
     """The dry run is of the plan as it is, and no approval has become void since it was made."""
     return run.made_at >= campaign.state_since and run.plan_hash == plan_hash(campaign)
-
-
-def ground_given(ground: str) -> str:
-    """Raises GroundMissing."""
-    if not ground.strip():
-        raise GroundMissing
-    return ground.strip()

@@ -10,7 +10,7 @@ from accounts.actors import Actor
 from accounts.decisions import decision
 from accounts.models import User
 from accounts.tracking import move, save_as
-from closures.errors import ClosureError
+from closures.errors import ClosureError, GroundMissing
 from closures.models import Complaint, ComplaintExtension
 from closures.models.complaint_rows import APPROVE_RIGHT, Level
 from closures.models.notices import NoticeKind
@@ -18,7 +18,6 @@ from closures.rules.complaints import told_in_time
 from closures.rules.deadlines import china_date
 from closures.selectors import complaint_clocks
 from closures.services.complaints import desk
-from closures.services.holds import GroundMissing
 
 WORKED_ON = (Complaint.State.REGISTERED, Complaint.State.INVESTIGATING)
 Asked = ComplaintExtension.State.ASKED

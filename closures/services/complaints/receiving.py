@@ -12,14 +12,13 @@ from accounts.actors import Actor, ActorKind
 from accounts.decisions import decision
 from accounts.models import CreditAccount, Customer, User
 from accounts.tracking import NotPermitted, move, save_as
-from closures.errors import ClosureError
+from closures.errors import ClosureError, GroundMissing
 from closures.models import ClosureTicket, Complaint, ComplaintText
 from closures.models.notices import NoticeKind
 from closures.models.numbers import new_number
 from closures.rules.deadlines import china_date
 from closures.selectors import complaint_clocks
 from closures.services.complaints import desk
-from closures.services.holds import GroundMissing
 
 REGISTER = "closures.register_complaint"
 COMPARED = 50  # of the newest complaints of one customer about one matter

@@ -135,24 +135,48 @@ def request_closure(
     own, ground = reason == Reason.CUSTOMER_REQUEST, ground.strip()
     _check_account(account)
     _check_case(account, Reason(reason), ground, demand, actor=actor, now=now)
-    ticket = ClosureTicket(
-        number=new_number(now),
-        account=account,
+    ticket = new_ticket(
+        account,
         reason=reason,
         channel=channel,
         ground=ground,
-        requested_by=actor.user,
+        actor=actor,
+        now=now,
         idempotency_key=idempotency_key or None,
         request_digest=asked,
         identity_level=_level(own, identity_level, asserted, now=now),
         policy=policy_of(account.product),
-        **dict.fromkeys(("state_since", "requested_at", "due_at"), now),
         **asdict(demand),
         **(_promised(account, accepted=accepted_disclosure, now=now) if own else {}),
     )
     _keep(ticket, actor=actor, reason=ground or str(reason), now=now)
     _tell(ticket, asserted, actor=actor, now=now)
     return Received(ticket=ticket)
+
+
+def new_ticket(
+    account: CreditAccount,
+    *,
+    reason: str,
+    channel: str,
+    ground: str,
+    actor: Actor,
+    now: datetime,
+    **more: Any,
+) -> ClosureTicket:
+    """The ticket of a request that has passed its checks, not saved; due for assessment at once."""
+    return ClosureTicket(
+        number=new_number(now),
+        account=account,
+        reason=reason,
+        channel=channel,
+        ground=ground,
+        state_since=now,
+        requested_at=now,
+        due_at=now,
+        requested_by=actor.user,
+        **more,
+    )
 
 
 @decision

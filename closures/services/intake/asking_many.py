@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.actors import Actor, ActorKind
+from accounts.actors import Actor
 from accounts.bulk import create_many
 from accounts.decisions import decision
 from accounts.models import CreditAccount, CreditProduct
+from accounts.services.rights import require
 from accounts.tracking import NotPermitted
 from closures import jobs
 from closures.jobs import Job
 from closures.models import ClosureTicket
-from closures.models.numbers import new_number
 from closures.models.tickets import Reason
 from closures.services.intake.asking import (
     RIGHTS,
@@ -25,6 +24,7 @@ from closures.services.intake.asking import (
     AlreadyRequested,
     GroundMissing,
     digest,
+    new_ticket,
     policy_of,
 )
 
@@ -49,24 +49,34 @@ def request_closures(
     is refused. For a change of policy only: a customer asks himself, and risk control looks at each account
     and its demand. Raises: NotPermitted, GroundMissing.
     """
-    if Reason(reason) != Reason.POLICY or actor.kind is not ActorKind.STAFF:
+    if Reason(reason) != Reason.POLICY:
         raise NotPermitted(move=_("Request a closing"))
+    require(actor=actor, right=RIGHTS[Reason.POLICY], move=_("Request a closing"))
     keys, ground = sorted(set(account_ids)), ground.strip()
+    if not ground:
+        raise GroundMissing
     rows = CreditAccount.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=keys)
     accounts = {row.pk: row for row in rows.order_by("pk")}
     refused = {pk: "gone" for pk in keys if pk not in accounts}
-    if not (actor.user and actor.user.has_perm(RIGHTS[reason])):
-        raise NotPermitted(move=_("Request a closing"))
-    if not ground:
-        raise GroundMissing
     waiting = ClosureTicket.objects.filter(account__in=keys, state__in=ClosureTicket.OPEN)
     refused |= dict.fromkeys(waiting.values_list("account_id", flat=True), AlreadyRequested.code)
     closed = (pk for pk, row in accounts.items() if row.line_state == CreditAccount.LineState.CLOSED)
     refused |= dict.fromkeys(closed, AlreadyClosed.code)
     products = CreditProduct.objects.in_bulk({row.product_id for row in accounts.values()})
     policies = {pk: policy_of(product) for pk, product in products.items()}
+    unproved = ClosureTicket.IdentityLevel.NONE  # what `request_closure` is given where the lender asks
     made = [
-        _of_the_lender(row, reason, channel, ground, actor=actor, policy=policies[row.product_id], now=now)
+        new_ticket(
+            row,
+            reason=reason,
+            channel=channel,
+            ground=ground,
+            actor=actor,
+            now=now,
+            request_digest=digest(pk, reason, channel, ground, unproved, ""),
+            identity_level=ClosureTicket.IdentityLevel.NOT_NEEDED,
+            policy=policies[row.product_id],
+        )
         for pk, row in accounts.items()
         if pk not in refused
     ]
@@ -74,24 +84,3 @@ def request_closures(
     if made:
         jobs.enqueue(Job.ASSESS)
     return ReceivedMany(tickets=made, refused=refused)
-
-
-def _of_the_lender(
-    account: CreditAccount, reason: Reason, channel: ClosureTicket.Channel, ground: str, *, actor: Actor,
-    policy: dict[str, Any], now: datetime,
-) -> ClosureTicket:  # fmt: skip
-    """The ticket of a closing that the lender wants, not saved."""
-    return ClosureTicket(
-        number=new_number(now),
-        account=account,
-        reason=reason,
-        channel=channel,
-        ground=ground,
-        state_since=now,
-        requested_at=now,
-        requested_by=actor.user,
-        request_digest=digest(account.pk, reason, channel, ground, ClosureTicket.IdentityLevel.NONE, ""),
-        identity_level=ClosureTicket.IdentityLevel.NOT_NEEDED,
-        policy=policy,
-        due_at=now,
-    )

@@ -120,7 +120,7 @@ def _reversal_by_one() -> Q:
 
 def _campaign_by_one() -> Q:
     approved = Q(approver__isnull=False) | ~Q(state__in=(Campaign.State.DRAFT, Campaign.State.ABORTED))
-    return approved & Q(unless(two_named("author", "approver")))
+    return approved & Q(unless(two_named("author", "approver") & two_named("drafted_by", "approver")))
 
 
 def _write_off_by_one() -> Q:

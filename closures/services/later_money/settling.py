@@ -15,13 +15,12 @@ from accounts.actors import Actor, ActorKind
 from accounts.decisions import decision
 from accounts.models import CreditAccount, User
 from accounts.tracking import NotPermitted, move, save_as
-from closures.errors import ClosureError
+from closures.errors import ClosureError, GroundMissing
 from closures.gateways import ledger
 from closures.gateways.errors import Refused, Unclear, Unreachable
 from closures.models import LedgerCommand, PostClosureItem
 from closures.rules import retry
 from closures.services import commands
-from closures.services.holds import GroundMissing
 
 ACTOR = Actor.job("later_money")
 Direction = PostClosureItem.Direction

@@ -1,8 +1,8 @@
 """Keeping and destroying personal data: requests and their answers, destruction lists, the erasure."""
 
+from closures.errors import GroundMissing
 from closures.services.retention.erasing import StillThere, empty, run
 from closures.services.retention.listing import (
-    GroundMissing,
     ListChanged,
     NobodyIsDue,
     SameApprover,

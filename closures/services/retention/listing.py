@@ -23,7 +23,7 @@ from accounts.decisions import decision
 from accounts.models import User
 from accounts.selectors import regulations
 from accounts.tracking import NotPermitted, move, save_as
-from closures.errors import ClosureError
+from closures.errors import ClosureError, GroundMissing
 from closures.models import DestructionItem, DestructionList
 from closures.models.numbers import new_number
 from closures.selectors import retention
@@ -47,11 +47,6 @@ class SameApprover(ClosureError):
 class ListChanged(ClosureError):
     code = "list_changed"
     template = _("List {number} has changed since you looked. Read it again and decide then.")
-
-
-class GroundMissing(ClosureError):
-    code = "ground_missing"
-    template = _("Say why: a decision without a reason is not recorded.")
 
 
 def collect(*, now: datetime) -> int:

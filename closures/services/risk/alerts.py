@@ -14,14 +14,15 @@ from accounts.actors import Actor
 from accounts.decisions import decision
 from accounts.models import RestrictionCause
 from accounts.services import lines
+from accounts.services.rights import require
 from accounts.tracking import move, save_as
-from closures.errors import ClosureError
+from closures.errors import ClosureError, said
 from closures.models import ClosureTicket, LedgerCommand, RiskAlert, RiskAppeal
 from closures.models.risk_alerts import DECIDE, HANDLE
 from closures.models.tickets import Reason
 from closures.services import commands, intake
-from closures.services.demands import AppealWaits, SameProposer
-from closures.services.risk.rights import locked_alert, person, said
+from closures.services.demands import AppealWaits
+from closures.services.risk.rights import locked_alert
 
 FREEZE = "accounts.restrict_line"
 LONGEST_FREEZE = timedelta(days=90)  # our choice: longer than any review takes, and it has an end
@@ -31,6 +32,11 @@ State, Dismissal = RiskAlert.State, RiskAlert.Dismissal
 class AlertEnded(ClosureError):
     code = "alert_ended"
     template = _("Alert {number} has ended ({state}); nothing can be done about it any more.")
+
+
+class NotProposed(ClosureError):
+    code = "not_proposed"
+    template = _("No closing is proposed on alert {number} yet.")
 
 
 class BadFreezeLength(ClosureError):
@@ -51,7 +57,7 @@ class DismissalUnknown(ClosureError):
 @decision
 def triage(*, alert_id: int, ground: str, actor: Actor, now: datetime) -> RiskAlert:
     """Somebody has looked at it and it goes on. Raises NotPermitted, GroundMissing, NotPossible."""
-    looker = person(actor, HANDLE, move=_("Take it on"))
+    looker = require(actor=actor, right=HANDLE, move=_("Take it on"))
     alert = locked_alert(alert_id)
     move(alert, "triage", actor=actor, reason=said(ground), now=now, triaged_by=looker)
     return alert
@@ -63,7 +69,7 @@ def freeze(*, alert_id: int, length: timedelta, ground: str, actor: Actor, now: 
 
     Raises: NotPermitted, GroundMissing, AlertEnded, BadFreezeLength, LineClosed.
     """
-    freezer = person(actor, FREEZE, move=_("Freeze the line"))
+    freezer = require(actor=actor, right=FREEZE, move=_("Freeze the line"))
     alert, ground = _unended(alert_id), said(ground)
     if not timedelta(0) < length <= LONGEST_FREEZE:
         raise BadFreezeLength(days=LONGEST_FREEZE.days)
@@ -78,14 +84,14 @@ def freeze(*, alert_id: int, length: timedelta, ground: str, actor: Actor, now: 
         until=alert.frozen_until,
     )
     if change.froze:
-        commands.queue_many({alert.account_id: None}, verb=LedgerCommand.Verb.FREEZE, actor=actor, now=now)
+        _tell_ledger(alert, LedgerCommand.Verb.FREEZE, actor=actor, now=now)
     return save_as(alert, actor=actor, reason=ground, now=now)  # type: ignore[no-any-return]
 
 
 @decision
 def thaw(*, alert_id: int, ground: str, actor: Actor, now: datetime) -> RiskAlert:
     """The alert limits the line no more; whatever else does stays. Raises NotPermitted, NotFrozenByThis."""
-    person(actor, FREEZE, move=_("Lift the freeze"))
+    require(actor=actor, right=FREEZE, move=_("Lift the freeze"))
     alert, ground = locked_alert(alert_id), said(ground)
     if not alert.is_frozen(now):
         raise NotFrozenByThis(number=alert.number)
@@ -96,7 +102,7 @@ def thaw(*, alert_id: int, ground: str, actor: Actor, now: datetime) -> RiskAler
 @decision
 def propose(*, alert_id: int, ground: str, actor: Actor, now: datetime) -> RiskAlert:
     """A closing is proposed; somebody else decides. Raises NotPermitted, GroundMissing, NotPossible."""
-    proposer = person(actor, HANDLE, move=_("Propose a closing"))
+    proposer = require(actor=actor, right=HANDLE, move=_("Propose a closing"))
     alert = locked_alert(alert_id)
     move(alert, "propose", actor=actor, reason=said(ground), now=now, proposed_by=proposer)
     return alert
@@ -118,17 +124,12 @@ def decide(
     `intake.request_closure` raises.
     Source: 个人信息保护法 24 (no decision by a machine alone); 民法典 563 (the demand and its period).
     """
-    decider = person(actor, DECIDE, move=_("Ask for the closing"))
+    decider = require(actor=actor, right=DECIDE, move=_("Ask for the closing"))
     alert, ground = locked_alert(alert_id), said(ground)
     if alert.state != State.PROPOSED:
-        raise (
-            AlertEnded(number=alert.number, state=alert.get_state_display())
-            if alert.ended_at
-            else _early(alert)
-        )
-    if alert.proposed_by_id == decider.pk:
-        raise SameProposer
-    check_no_appeal(alert)
+        if alert.is_unended:
+            raise NotProposed(number=alert.number)
+        raise AlertEnded(number=alert.number, state=alert.get_state_display())
     ticket = intake.request_closure(
         account_id=alert.account_id,
         reason=Reason.RISK_CONTROL,
@@ -142,22 +143,13 @@ def decide(
     return alert
 
 
-class NotProposed(ClosureError):
-    code = "not_proposed"
-    template = _("No closing is proposed on alert {number} yet.")
-
-
-def _early(alert: RiskAlert) -> NotProposed:
-    return NotProposed(number=alert.number)
-
-
 @decision
 def dismiss(*, alert_id: int, dismiss_code: str, ground: str, actor: Actor, now: datetime) -> RiskAlert:
     """The alert has ended without a closing, and what it had frozen is free.
 
     Raises: NotPermitted, GroundMissing, DismissalUnknown, AppealWaits, NotPossible.
     """
-    person(actor, HANDLE, move=_("Dismiss"))
+    require(actor=actor, right=HANDLE, move=_("Dismiss"))
     alert, ground = locked_alert(alert_id), said(ground)
     if dismiss_code not in Dismissal.values or dismiss_code == Dismissal.APPEAL_GRANTED:
         raise DismissalUnknown
@@ -187,7 +179,11 @@ def lift(alert: RiskAlert, *, actor: Actor, reason: str, now: datetime) -> None:
         now=now,
     )
     if change.thawed:
-        commands.queue_many({alert.account_id: None}, verb=LedgerCommand.Verb.UNFREEZE, actor=actor, now=now)
+        _tell_ledger(alert, LedgerCommand.Verb.UNFREEZE, actor=actor, now=now)
+
+
+def _tell_ledger(alert: RiskAlert, verb: LedgerCommand.Verb, *, actor: Actor, now: datetime) -> None:
+    commands.queue(account=alert.account, ticket=None, verb=verb, actor=actor, now=now)
 
 
 def check_no_appeal(alert: RiskAlert) -> None:

@@ -11,14 +11,15 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actors import Actor
 from accounts.decisions import decision
 from accounts.models import User
+from accounts.services.rights import require
 from accounts.tracking import move, save_as
-from closures.errors import ClosureError
+from closures.errors import ClosureError, said
 from closures.models import ClosureTicket, RiskAlert, RiskAppeal
 from closures.models.numbers import new_number
 from closures.models.risk_alerts import APPEAL, DECIDE_APPEAL
 from closures.models.tickets import Reason
 from closures.services.risk import alerts
-from closures.services.risk.rights import locked_alert, person, said
+from closures.services.risk.rights import locked_alert
 
 
 class TicketOpen(ClosureError):
@@ -42,7 +43,7 @@ def enter(*, alert_id: int, ground: str, actor: Actor, now: datetime) -> RiskApp
     AlertEnded, AppealWaits.
     Source: 个人信息保护法 24 (the right to an explanation and to refuse a purely automated decision).
     """
-    clerk = person(actor, APPEAL, move=_("Enter an appeal"))
+    clerk = require(actor=actor, right=APPEAL, move=_("Enter an appeal"))
     alert, ground = locked_alert(alert_id), said(ground)
     risk = ClosureTicket.objects.filter(account=alert.account_id, reason=Reason.RISK_CONTROL)
     ticket = risk.filter(state__in=ClosureTicket.OPEN).first()
@@ -88,7 +89,7 @@ def deny(*, appeal_id: int, ground: str, actor: Actor, now: datetime) -> RiskApp
 
 
 def _to_decide(appeal_id: int, ground: str, actor: Actor) -> tuple[RiskAppeal, User, str]:
-    decider = person(actor, DECIDE_APPEAL, move=_("Decide the appeal"))
+    decider = require(actor=actor, right=DECIDE_APPEAL, move=_("Decide the appeal"))
     ground = said(ground)
     alert = locked_alert(RiskAppeal.objects.values_list("alert_id", flat=True).get(pk=appeal_id))
     rows: models.QuerySet[RiskAppeal] = RiskAppeal.objects.select_for_update(of=("self",))

@@ -11,11 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actors import Actor
 from accounts.decisions import decision
 from accounts.models import CreditAccount
+from accounts.services.rights import require
 from closures.errors import ClosureError
 from closures.models import BackTest, LabelledOutcome, RiskRule
 from closures.models.risk import ACTIVATE, EDIT
 from closures.selectors import account_view, rule_language
-from closures.services.risk.rights import person
 
 MOST_RULES = 30  # whose overlap is counted, newest first
 
@@ -33,7 +33,7 @@ def run(*, rule_id: int, actor: Actor, now: datetime, labels: str = "") -> BackT
 
     Raises: NotPermitted, NoSuchLabels, ConditionRefused, ConditionTooSlow.
     """
-    tester = person(actor, EDIT, ACTIVATE, move=_("Back-test"))
+    tester = require(actor=actor, right=(EDIT, ACTIVATE), move=_("Back-test"))
     rule = RiskRule.objects.get(pk=rule_id)
     if labels and not LabelledOutcome.objects.filter(labels=labels).exists():
         raise NoSuchLabels(labels=labels)

@@ -1,35 +1,11 @@
-"""Who may do it, asked before anything else; and the rows of risk control, locked."""
+"""The rows of risk control, locked."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
-from django.utils.translation import gettext_lazy as _
-
-from accounts.actors import Actor, ActorKind
-from accounts.models import CreditAccount, User
-from accounts.tracking import NotPermitted
-from closures.errors import ClosureError
+from accounts.models import CreditAccount
 from closures.models import RiskAlert, RiskRule
-
-
-class GroundMissing(ClosureError):
-    code = "ground_missing"
-    template = _("Say why; it is kept in the history.")
-
-
-def person(actor: Actor, *rights: str, move: Any) -> User:
-    """The member of staff who acts, if he holds one of the rights. Raises NotPermitted."""
-    if actor.kind is not ActorKind.STAFF or not any(cast(User, actor.user).has_perm(r) for r in rights):
-        raise NotPermitted(move=move)
-    return cast(User, actor.user)
-
-
-def said(ground: str) -> str:
-    """The reason without its edges. Raises GroundMissing."""
-    if not ground.strip():
-        raise GroundMissing
-    return ground.strip()
 
 
 def locked_rule(rule_id: int) -> RiskRule:

@@ -13,12 +13,13 @@ from accounts import pii
 from accounts.actors import Actor
 from accounts.decisions import PersonalDataWritten, decision
 from accounts.models import User
+from accounts.services.rights import require
 from accounts.tracking import move, save_as
-from closures.errors import ClosureError
+from closures.errors import ClosureError, said
 from closures.models import BackTest, RiskRule, RiskScan
 from closures.models.risk import ACTIVATE, EDIT
 from closures.selectors import risk_figures, rule_language
-from closures.services.risk.rights import locked_rule, person, said
+from closures.services.risk.rights import locked_rule
 
 LONGEST = timedelta(days=366)
 State, Action = RiskRule.State, RiskRule.Action
@@ -119,7 +120,7 @@ def draft(
 
     Raises: NotPermitted, CodeTaken, and what `Substance.checked` raises.
     """
-    author = person(actor, EDIT, move=_("Write a rule"))
+    author = require(actor=actor, right=EDIT, move=_("Write a rule"))
     code = code.strip().upper()
     if RiskRule.objects.filter(code=code).exists():
         raise CodeTaken(code=code)
@@ -134,7 +135,7 @@ def new_version(
 
     Raises: NotPermitted, NothingChanged, and what `Substance.checked` raises.
     """
-    author = person(actor, EDIT, move=_("Write a rule"))
+    author = require(actor=actor, right=EDIT, move=_("Write a rule"))
     earlier = _locked_versions(rule_id)
     if substance.checked() == substance_of(earlier).checked():
         raise NothingChanged(rule=earlier)
@@ -180,7 +181,7 @@ def to_shadow(*, rule_id: int, ground: str, actor: Actor, now: datetime) -> Risk
 
     Raises: NotPermitted, GroundMissing, NotPossible, ConditionRefused.
     """
-    author = person(actor, EDIT, move=_("Put in shadow"))
+    author = require(actor=actor, right=EDIT, move=_("Put in shadow"))
     rule, ground = _locked_versions(rule_id), said(ground)
     rule_language.read(rule.condition)
     _supersede(rule, State.SHADOW, actor=actor, now=now)
@@ -196,7 +197,7 @@ def activate(*, rule_id: int, ground: str, actor: Actor, now: datetime) -> RiskR
     MatchesTooMany, ConditionRefused, ConditionTooSlow, NotPossible.
     Source: SPEC §6; that it must have been seen in shadow is our choice: it is seen before it acts.
     """
-    second = person(actor, ACTIVATE, move=_("Activate"))
+    second = require(actor=actor, right=ACTIVATE, move=_("Activate"))
     _check_narrow(RiskRule.objects.get(pk=rule_id), now=now)  # before the locks: a kill switch needs them
     rule, ground = _locked_versions(rule_id), said(ground)
     if rule.edited_by_id == second.pk:
@@ -217,7 +218,7 @@ def activate(*, rule_id: int, ground: str, actor: Actor, now: datetime) -> RiskR
 @decision
 def retire(*, rule_id: int, ground: str, actor: Actor, now: datetime) -> RiskRule:
     """The version is scanned no more; its alerts stay. Raises NotPermitted, GroundMissing, NotPossible."""
-    person(actor, EDIT, move=_("Retire"))
+    require(actor=actor, right=EDIT, move=_("Retire"))
     rule, ground = locked_rule(rule_id), said(ground)
     move(rule, "retire", actor=actor, reason=ground, now=now)
     return rule

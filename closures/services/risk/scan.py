@@ -22,7 +22,6 @@ from typing import Any, cast
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
-from django.utils.timezone import localtime
 
 from accounts.actors import Actor
 from accounts.bulk import create_many, transition_many
@@ -31,6 +30,7 @@ from accounts.services import lines
 from closures.failpoints import reach
 from closures.models import LedgerCommand, RiskAlert, RiskRule, RiskScan
 from closures.models.numbers import new_number
+from closures.rules.deadlines import day_began
 from closures.selectors import account_view, risk_figures, rule_language
 from closures.selectors.rule_language import Condition, ConditionRefused, ConditionTooSlow
 from closures.services import commands
@@ -131,8 +131,7 @@ def _counted(rule: RiskRule, *, now: datetime) -> tuple[int, int]:
 
 def _cap(rule: RiskRule, *, now: datetime) -> int:
     """How many new alerts this scan may raise: its own cap, and what is left of the day's, in China."""
-    midnight = localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    today = RiskAlert.objects.filter(code=rule.code, raised_at__gte=midnight).count()
+    today = RiskAlert.objects.filter(code=rule.code, raised_at__gte=day_began(moment=now)).count()
     return max(0, min(rule.cap_per_run, rule.cap_per_day - today))
 
 

@@ -13,11 +13,12 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actors import Actor
 from accounts.decisions import decision
 from accounts.models import User
+from accounts.services.rights import require
 from accounts.tracking import save_as
-from closures.errors import ClosureError
+from closures.errors import ClosureError, said
 from closures.models import RiskRule, RiskScan, RiskSwitch
 from closures.models.risk import RELEASE, STOP
-from closures.services.risk.rights import locked_rule, person, said
+from closures.services.risk.rights import locked_rule
 
 
 class AlreadyStopped(ClosureError):
@@ -45,7 +46,7 @@ def stop(*, rule_id: int, ground: str, actor: Actor, now: datetime) -> RiskRule:
 
     Raises: NotPermitted, GroundMissing, AlreadyStopped, NothingToStop.
     """
-    person(actor, STOP, move=_("Stop the rule"))
+    require(actor=actor, right=STOP, move=_("Stop the rule"))
     rule, ground = locked_rule(rule_id), said(ground)
     if rule.is_stopped:
         raise AlreadyStopped(what=rule)
@@ -66,7 +67,7 @@ def release(*, rule_id: int, ground: str, actor: Actor, now: datetime) -> RiskRu
 
     Raises: NotPermitted, GroundMissing, NotStopped.
     """
-    person(actor, RELEASE, move=_("Release the rule"))
+    require(actor=actor, right=RELEASE, move=_("Release the rule"))
     rule, ground = locked_rule(rule_id), said(ground)
     if not rule.is_stopped:
         raise NotStopped(what=rule)
@@ -84,7 +85,7 @@ def stop_all(*, ground: str, actor: Actor, now: datetime) -> RiskSwitch:
 
     Raises: NotPermitted, GroundMissing, AlreadyStopped.
     """
-    second = person(actor, STOP, move=_("Stop all rules"))
+    second = require(actor=actor, right=STOP, move=_("Stop all rules"))
     switch = RiskSwitch.objects.select_for_update().get()
     if switch.stopped:
         raise AlreadyStopped(what=_("Every rule"))
@@ -97,7 +98,7 @@ def release_all(*, ground: str, actor: Actor, now: datetime) -> RiskSwitch:
 
     Raises: NotPermitted, GroundMissing, NotStopped.
     """
-    second = person(actor, RELEASE, move=_("Release all rules"))
+    second = require(actor=actor, right=RELEASE, move=_("Release all rules"))
     switch = RiskSwitch.objects.select_for_update().get()
     if not switch.stopped:
         raise NotStopped(what=_("The switch of all rules"))
