@@ -55,7 +55,7 @@ def decision(function: Callable[P, R]) -> Callable[P, R]:
                 refusal.recorded = True  # type: ignore[attr-defined]
                 record(
                     refusal,
-                    action=f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}",
+                    action=f"{function.__module__.partition('.services.')[2]}.{function.__name__}",
                     facts=kwargs,
                 )
             raise
